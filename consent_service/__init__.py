@@ -1,0 +1,1 @@
+"""Consent Service: permission to read a business's data, given, checked and proven."""

@@ -1,0 +1,176 @@
+"""The application factory: one place where the rooms are put together."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import structlog
+from flask import Flask, Response, g, jsonify, render_template, request
+from flask_babel import Babel
+from flask_migrate import Migrate
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from sqlalchemy import select
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from consent_service.clock import Clock, SystemClock
+from consent_service.config import Settings
+from consent_service.db import db, reading
+from consent_service.errors import ServiceError
+from consent_service.grants.catalogue import Catalogue
+from consent_service.ledger.store import HeadRow
+from consent_service.oauth.views import blueprint as oauth
+from consent_service.oauth.views import server as oauth_server
+from consent_service.policy.api import blueprint as decisions
+from consent_service.policy.engine import PolicySet
+from consent_service.portal.views import blueprint as portal
+from consent_service.registry.eid import EidBroker
+from consent_service.registry.registers.base import NoRegister, Register
+from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.web import headers, logs
+from consent_service.web.current import provide
+from consent_service.web.session import ServerSessions
+from consent_service.web.texts import format_date, format_datetime
+from consent_service.web.texts import gettext as _
+
+LARGEST_BODY = 256 * 1024  # bytes; the largest form and the largest question are far below
+LANGUAGES = ["en"]
+MIGRATIONS = "migrations"
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
+    """Make the service.
+
+    :param clock: another one for tests
+    :raises ConfigurationError: a setting does not fit
+    :raises PolicyError: the policy set does not hold
+    :raises CatalogueError: the catalogue does not hold
+    """
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True},
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
+        BABEL_DEFAULT_LOCALE="en",
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+        WTF_CSRF_SSL_STRICT=False,  # it wants a Referer, and we send none; the token is what counts
+    )
+    app.session_interface = ServerSessions()
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    Migrate(app, db, directory=MIGRATIONS)
+    Babel(app, locale_selector=_language)
+    provide(
+        app,
+        settings,
+        PolicySet.load(settings.policy_dir),
+        Catalogue.load(settings.policy_dir / "catalogue"),
+        EidBroker(
+            settings.eid_issuer,
+            settings.eid_client_id,
+            settings.eid_client_secret,
+            f"{settings.issuer}/sign-in/eid/callback",
+        ),
+        clock=clock or SystemClock(),
+        register=_register(settings),
+    )
+    headers.init_app(app, https=settings.issuer.startswith("https:"))
+    logs.init_app(app)
+    oauth_server.init_app(app)
+    csrf = CSRFProtect(app)
+    for machine_edge in (oauth, decisions):  # they know their callers by keys and tokens, not by cookies
+        csrf.exempt(machine_edge)
+        app.register_blueprint(machine_edge)
+    app.register_blueprint(portal)
+    app.jinja_env.filters.update(date=format_date, datetime=format_datetime)
+    app.context_processor(lambda: {"sandbox": settings.sandbox})
+    _add_operations(app)
+    _add_error_pages(app)
+    return app
+
+
+def _register(settings: Settings) -> Register:
+    return SandboxRegister(settings.register_url) if settings.register_url else NoRegister()
+
+
+def _language() -> str | None:
+    return request.accept_languages.best_match(LANGUAGES)
+
+
+def _add_operations(app: Flask) -> None:
+    @app.get("/healthz")
+    def healthz() -> Response:
+        """The process answers."""
+        return jsonify(status="ok")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """The database answers and has its tables."""
+        reading().execute(select(HeadRow.size))
+        return jsonify(status="ok")
+
+
+def _add_error_pages(app: Flask) -> None:
+    """Every error becomes a page or, for whoever asked for JSON, a problem (RFC 9457)."""
+
+    @app.errorhandler(ServiceError)
+    def service_error(error: ServiceError) -> tuple[Response | str, int]:
+        structlog.get_logger().info("refused", error=error.code, problem=error.detail or None)
+        return _error(error.status, _title(error.status), error.description)
+
+    @app.errorhandler(CSRFError)
+    def csrf_error(_error: CSRFError) -> tuple[Response | str, int]:
+        return _error(400, _("This page is too old"), _("Go back, load the page again, and try once more."))
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        body, _status = _error(status, error.name, _title(status))
+        response = app.make_response((body, status))
+        for name, value in error.get_headers():
+            if name.lower() not in {"content-type", "content-length"}:  # a 405 keeps its Allow
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> tuple[Response | str, int]:
+        # The place, never the message: a message can carry what someone sent.
+        frame = traceback.extract_tb(sys.exc_info()[2])[-1]
+        where = f"{type(error).__name__} at {frame.name}:{frame.lineno}"
+        structlog.get_logger().error("unexpected", exception=where)
+        return _error(500, _title(500), _("Nothing was changed. Please try again."))
+
+
+def _title(status: int) -> str:
+    titles = {
+        400: _("That did not work"),
+        403: _("This is not yours to see"),
+        404: _("There is nothing here"),
+        409: _("Something changed meanwhile"),
+        413: _("That was too much"),
+        503: _("Something we need is not answering"),
+    }
+    return titles.get(
+        status, _("Something went wrong on our side") if status >= 500 else _("That did not work")
+    )
+
+
+def _error(status: int, title: str, text: str) -> tuple[Response | str, int]:
+    if request.blueprint != "portal" or request.is_json:
+        if request.path.startswith("/oauth/authorize"):
+            return _page(status, title, text), status
+        response = jsonify(type="about:blank", title=title, status=status, detail=text)
+        response.mimetype = "application/problem+json"
+        return response, status
+    return _page(status, title, text), status
+
+
+def _page(status: int, title: str, text: str) -> str:
+    return render_template(
+        "error.html", status=status, title=title, text=text, request_id=g.get("request_id", "")
+    )

@@ -1,0 +1,200 @@
+"""The command line: ``consent-service``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consent_service import commands
+from consent_service.config import from_environ
+from consent_service.errors import ConfigurationError, ServiceError
+from consent_service.grants.catalogue import CatalogueError
+from consent_service.policy.engine import PolicyError
+
+KNOWN = (ConfigurationError, ServiceError, PolicyError, CatalogueError, commands.CommandError)
+
+
+def clear(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn an error that we know into one line and exit code 2."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KNOWN as error:
+            text = error.description if isinstance(error, ServiceError) else str(error)
+            click.echo(f"consent-service: {text}", err=True)
+            sys.exit(2)
+
+    return run
+
+
+@click.group()
+@click.version_option(package_name="consent-service")
+def main() -> None:
+    """Permission to read a business's data: given, checked on every request, proven."""
+
+
+@main.command()
+@click.option("--port", type=int, default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@clear
+def serve(port: int, host: str, workers: int, tls_cert: Path | None, tls_key: Path | None) -> None:
+    """Run the service."""
+    from consent_service.commands import serve as command
+
+    command.run(dict(os.environ), command.Listen(host, port, workers, tls_cert, tls_key))
+
+
+@main.command()
+@click.option("--story", is_flag=True, help="Play the whole story without a person, and say what happened.")
+@click.option(
+    "--saft", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A SAF-T Financial file."
+)
+@clear
+def demo(*, story: bool, saft: Path | None) -> None:
+    """Run service, register, eID, ERP system and bank on this machine, ready to try."""
+    from consent_service.commands import demo as command
+
+    sys.exit(command.run(story=story, saft=saft))
+
+
+@main.group("db")
+def database() -> None:
+    """The database."""
+
+
+@database.command("upgrade")
+@clear
+def database_upgrade() -> None:
+    """Bring the tables up to date."""
+    from consent_service.commands import database as command
+
+    click.echo(command.upgrade(os.environ))
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@clear
+def seed(file: Path) -> None:
+    """Register the organisations and clients of a YAML file."""
+    from consent_service.commands import register as command
+
+    for line in command.seed(from_environ(os.environ), file):
+        click.echo(line)
+
+
+@main.group()
+def keys() -> None:
+    """The service's signing keys."""
+
+
+@keys.command("rotate")
+@clear
+def keys_rotate() -> None:
+    """Make a new signing key; the one before it stays published until its last token ends."""
+    from consent_service.commands import database as command
+
+    click.echo(f"signing with {command.rotate_key(from_environ(os.environ))}")
+
+
+@main.group()
+def ledger() -> None:
+    """The ledger."""
+
+
+@ledger.command("verify")
+@click.option("--database", help="An SQLite file or a database URL; by default the configured one.")
+@clear
+def ledger_verify(database: str | None) -> None:
+    """Walk the hash chain offline; exit 1 and name the entry where it does not hold."""
+    from consent_service.commands import database as command
+
+    sys.exit(command.verify_ledger(os.environ, database))
+
+
+@main.group()
+def client() -> None:
+    """Requesting parties' and data holders' clients."""
+
+
+@client.command("register")
+@click.option("--role", type=click.Choice(["party", "holder"]), required=True)
+@click.option("--name", required=True, help="What the client is called.")
+@click.option("--org", required=True, help="Its organisation, for example 0192:923609016.")
+@click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Public JWK Set.")
+@click.option(
+    "--new-key", type=click.Path(dir_okay=False, path_type=Path), help="Write a new private JWK here."
+)
+@click.option("--redirect-uri", "redirect_uris", multiple=True)
+@click.option(
+    "--resource", "resources", multiple=True, help="Where a holder serves data (its tokens' audience)."
+)
+@click.option("--profile", type=click.Choice(["fapi2"]), default="fapi2", show_default=True)
+@click.option("--auth", type=click.Choice(["private_key_jwt"]), default="private_key_jwt", show_default=True)
+@click.option("--client-id", default="", help="By default a random one.")
+@click.option("--json", "as_json", is_flag=True)
+@clear
+def client_register(**options: Any) -> None:
+    """Register a client of an organisation."""
+    from consent_service.commands import register as command
+
+    click.echo(command.client(from_environ(os.environ), options))
+
+
+@main.group()
+def party() -> None:
+    """Organisations that take part."""
+
+
+@party.command("suspend")
+@click.argument("organisation")
+@click.option("--reason", required=True)
+@clear
+def party_suspend(organisation: str, reason: str) -> None:
+    """Refuse an organisation's clients from the next decision on."""
+    from consent_service.commands import register as command
+
+    click.echo(command.set_standing(from_environ(os.environ), organisation, "suspended", reason))
+
+
+@party.command("resume")
+@click.argument("organisation")
+@click.option("--reason", required=True)
+@clear
+def party_resume(organisation: str, reason: str) -> None:
+    """Let a suspended organisation take part again."""
+    from consent_service.commands import register as command
+
+    click.echo(command.set_standing(from_environ(os.environ), organisation, "active", reason))
+
+
+@main.command()
+@click.option("--client", "client_id", required=True)
+@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option("--scope", default="decisions", show_default=True)
+@click.option("--issuer", envvar="CONSENT_ISSUER", required=True, help="By default CONSENT_ISSUER.")
+@clear
+def token(client_id: str, key: Path, scope: str, issuer: str) -> None:
+    """Get an access token by client credentials from the running service and print it."""
+    from consent_service.commands import register as command
+
+    click.echo(command.token(issuer, client_id, key, scope))
+
+
+@main.command()
+@clear
+def doctor() -> None:
+    """Say what is set up and what is missing."""
+    from consent_service.commands import doctor as command
+
+    sys.exit(command.run(os.environ))

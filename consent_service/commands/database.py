@@ -1,0 +1,102 @@
+"""Tables, signing keys and the ledger, from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from alembic import command as alembic
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from consent_service import keys
+from consent_service.clock import SystemClock
+from consent_service.commands import CommandError
+from consent_service.config import Settings, database_url_from
+from consent_service.db import WRITE
+from consent_service.ledger import store as ledger
+from consent_service.ledger import verify
+from consent_service.ledger.model import Kind
+
+MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
+
+
+def alembic_config(url: str) -> Config:
+    """Alembic's configuration for a database; the migrations lie beside the package."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = url
+    return config
+
+
+def upgrade(environ: Mapping[str, str]) -> str:
+    """Bring the tables up to date; safe to run again."""
+    url = database_url_from(environ)
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        alembic.upgrade(alembic_config(url), "head")
+    except SQLAlchemyError as error:
+        raise CommandError(f"the database can't be reached or changed: {type(error).__name__}") from error
+    return "the database is up to date"
+
+
+def is_current(url: str) -> bool:
+    """Whether the database has the newest tables."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    return found == ScriptDirectory.from_config(alembic_config(url)).get_current_head()
+
+
+def rotate_key(settings: Settings) -> str:
+    """Make a new signing key, with its ledger entry; return its kid."""
+    now = SystemClock().now()
+    with transaction(settings.database_url) as session:
+        kid = keys.rotate(session, settings.secret_key, now)
+        ledger.append(session, Kind.KEY_CREATED, {"kid": kid, "algorithm": keys.ALGORITHM}, now=now)
+        session.commit()
+    return kid
+
+
+def transaction(url: str) -> Session:
+    """A session that writes, outside the application."""
+    engine = create_engine(url, execution_options={WRITE: True})
+    return Session(engine)
+
+
+def verify_ledger(environ: Mapping[str, str], database: str | None) -> int:
+    """Walk the ledger and say what was found; 0 when it holds, 1 when it does not."""
+    url = database or database_url_from(environ)
+    if "://" not in url:
+        if not Path(url).is_file():
+            raise CommandError(f"there is no file {url}")
+        url = f"sqlite:///{Path(url).resolve()}"
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        raise CommandError(f"there is no database at {url.removeprefix('sqlite:///')}")
+    engine = create_engine(url)
+
+    def progress(size: int) -> None:
+        if size % 10_000 == 0 and sys.stderr.isatty():
+            click.echo(f"\r{size} entries", nl=False, err=True)
+
+    try:
+        with Session(engine) as session:
+            found = verify.verify(session, progress)
+    except SQLAlchemyError as error:
+        raise CommandError(f"this is not a ledger that can be read: {type(error).__name__}") from error
+    finally:
+        engine.dispose()
+    if found:
+        click.echo(f"the ledger holds: {found.size} entries, chain head {found.head}")
+        return 0
+    where = f"entry {found.bad_entry} (number {found.size})" if found.bad_entry else "the end of the ledger"
+    click.echo(f"the ledger does NOT hold at {where}: {found.problem}", err=True)
+    return 1

@@ -1,0 +1,76 @@
+"""What is set up and what is missing, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import click
+import httpx2
+
+from consent_service.commands import serve
+from consent_service.config import Settings, from_environ
+from consent_service.errors import ConfigurationError
+from consent_service.grants.catalogue import Catalogue, CatalogueError
+from consent_service.policy.engine import PolicyError, PolicySet
+
+TIMEOUT = 3.0  # seconds
+
+
+def run(environ: Mapping[str, str]) -> int:
+    """Look at everything that a start needs; 0 when nothing is missing."""
+    try:
+        settings = from_environ(environ)
+    except ConfigurationError as error:
+        click.echo(f"MISSING  settings: {error}")
+        return 1
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("database and signing key", _database),
+        ("policies", _policies),
+        ("catalogue", _catalogue),
+        ("eID broker", _eid),
+        ("business register", _register),
+    ]
+    click.echo(f"ok       settings: issuer {settings.issuer}, sandbox {'on' if settings.sandbox else 'off'}")
+    missing = 0
+    for name, check in checks:
+        try:
+            click.echo(f"ok       {name}: {check(settings)}")
+        except (ConfigurationError, PolicyError, CatalogueError, httpx2.HTTPError, OSError) as error:
+            missing += 1
+            click.echo(f"MISSING  {name}: {error}")
+    return 1 if missing else 0
+
+
+def _database(settings: Settings) -> str:
+    serve.check_ready(settings)
+    return "up to date, the key opens"
+
+
+def _policies(settings: Settings) -> str:
+    policies = PolicySet.load(settings.policy_dir)
+    return f"{len(policies.reasons)} policies, {policies.digest[:19]}"
+
+
+def _catalogue(settings: Settings) -> str:
+    catalogue = Catalogue.load(settings.policy_dir / "catalogue")
+    return f"{len(catalogue.purposes)} purposes, {len(catalogue.data_sets)} data sets"
+
+
+def _eid(settings: Settings) -> str:
+    if not settings.eid_issuer:
+        if settings.sandbox:
+            return "the test eID, started with the service"
+        raise ConfigurationError(
+            "set CONSENT_EID_ISSUER, CONSENT_EID_CLIENT_ID and CONSENT_EID_CLIENT_SECRET"
+        )
+    url = f"{settings.eid_issuer}/.well-known/openid-configuration"
+    httpx2.get(url, timeout=TIMEOUT).raise_for_status()
+    return settings.eid_issuer
+
+
+def _register(settings: Settings) -> str:
+    if not settings.register_url:
+        if settings.sandbox:
+            return "the sandbox register, started with the service"
+        raise ConfigurationError("set CONSENT_REGISTER_URL; without a register nobody can act for a business")
+    return settings.register_url

@@ -1,0 +1,115 @@
+"""Organisations, clients and tokens, from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import yaml
+from joserfc.jwk import ECKey
+
+from consent_service.clock import SystemClock
+from consent_service.commands import CommandError
+from consent_service.commands.database import transaction
+from consent_service.config import Settings
+from consent_service.registry import identifiers, parties
+from consent_service.registry.model import ClientRole, Standing
+from consent_service.registry.parties import Registration
+from consent_service.verifier.errors import OAuthRefused, ServiceFailed
+from consent_service.verifier.keys import ClientKey
+from consent_service.verifier.service import Authenticated, Service
+
+
+def client(settings: Settings, options: Mapping[str, Any]) -> str:
+    """Register one client; the answer is JSON or a sentence."""
+    if bool(options["jwks"]) == bool(options["new_key"]):
+        raise CommandError("give either --jwks FILE or --new-key FILE")
+    jwks = _new_key(options["new_key"]) if options["new_key"] else _read_jwks(options["jwks"])
+    registration = Registration(
+        role=ClientRole(options["role"]),
+        name=options["name"],
+        organisation=options["org"],
+        jwks=jwks,
+        redirect_uris=options["redirect_uris"],
+        resources=options["resources"],
+        client_id=options["client_id"],
+    )
+    with transaction(settings.database_url) as session:
+        registered = parties.register(session, registration, SystemClock().now())
+        session.commit()
+    if not options["as_json"]:
+        return f"registered {registered.client_id} for {registered.organisation.name}"
+    return json.dumps(
+        {
+            "client_id": registered.client_id,
+            "role": registered.role,
+            "organisation": registered.organisation.identifier,
+            "redirect_uris": list(registered.redirect_uris),
+            "resources": list(registered.resources),
+            "token_endpoint_auth_method": "private_key_jwt",
+        }
+    )
+
+
+def seed(settings: Settings, file: Path) -> Iterator[str]:
+    """Make the organisations of a YAML file known as verified; those that are known stay as they are."""
+    try:
+        document = yaml.safe_load(file.read_text())
+        entries = [(str(one["id"]), str(one["name"])) for one in document["organisations"]]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise CommandError(f"{file}: needs a list of organisations, each with id and name") from error
+    for identifier, name in entries:
+        short = identifiers.parse(identifier)
+        with transaction(settings.database_url) as session:
+            added = parties.introduce(session, short, name, "the seed file")
+            session.commit()
+        yield f"{short} {name}: {'added' if added else 'known already'}"
+
+
+def set_standing(settings: Settings, organisation: str, standing: str, reason: str) -> str:
+    """Suspend or resume an organisation."""
+    with transaction(settings.database_url) as session:
+        changed = parties.set_standing(
+            session, organisation, Standing(standing), reason=reason, now=SystemClock().now()
+        )
+        session.commit()
+    return f"{changed.name} is {changed.status}"
+
+
+def token(issuer: str, client_id: str, key: Path, scope: str) -> str:
+    """An access token by client credentials from the service that runs at ``issuer``."""
+    try:
+        holder = Authenticated(Service(issuer.rstrip("/")), client_id, ClientKey.read(key))
+        answer = holder.form(
+            "token_endpoint", {"grant_type": "client_credentials", "scope": scope}, SystemClock().now()
+        )
+    except (ServiceFailed, OAuthRefused, httpx2.HTTPError, ValueError) as error:
+        raise CommandError(f"no token: {error}") from error
+    return str(answer["access_token"])
+
+
+def _new_key(path: Path) -> dict[str, Any]:
+    """Write a new private ES256 JWK to a file that only its owner can read; return the public set."""
+    key = ECKey.generate_key("P-256", private=True)
+    names = {"kid": key.thumbprint(), "alg": "ES256", "use": "sig"}
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise CommandError(f"{path} is there already and is not overwritten") from None
+    except OSError as error:
+        raise CommandError(f"{path} can't be written: {error.strerror}") from error
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({**key.as_dict(private=True), **names}, file)
+    return {"keys": [{**key.as_dict(private=False), **names}]}
+
+
+def _read_jwks(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path} is not JSON") from error
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,151 @@
+"""Running the service on granian, with the sandbox's eID and register beside it when there are no others."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from sqlalchemy.exc import SQLAlchemyError
+
+from consent_service import keys
+from consent_service.clock import SystemClock
+from consent_service.commands import CommandError, database
+from consent_service.config import Settings, from_environ
+from consent_service.errors import ConfigurationError
+from consent_service.ledger import store as ledger
+from consent_service.ledger.model import Kind
+from consent_service.policy.engine import PolicySet
+
+SEED = Path(__file__).resolve().parent.parent / "sandbox" / "seed.yaml"
+BLOCKING_THREADS = 16  # a worker's requests at one time; each waits for the database, not for the processor
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where and how to listen."""
+
+    host: str
+    port: int
+    workers: int = 1
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+def run(environ: dict[str, str], listen: Listen) -> None:
+    """Check everything, then serve until stopped.
+
+    :raises ConfigurationError: what is missing, and what to do
+    """
+    if bool(listen.tls_cert) != bool(listen.tls_key):
+        raise CommandError("--tls-cert and --tls-key go together")
+    settings = from_environ(environ)
+    if settings.sandbox:
+        prepare(environ)
+    check_ready(settings)
+    publish_policies(settings)
+    with country(environ, settings) as additions:
+        serve({**environ, **additions}, listen)
+
+
+def prepare(environ: Mapping[str, str]) -> None:
+    """In the sandbox, make what an operator would make: tables and a signing key."""
+    database.upgrade(environ)
+    settings = from_environ(environ)
+    with database.transaction(settings.database_url) as session:
+        try:
+            keys.signer(session, settings.secret_key)
+        except ConfigurationError:
+            session.rollback()
+            database.rotate_key(settings)
+
+
+def check_ready(settings: Settings) -> None:
+    """Refuse to start on a database that is not up to date or has no key that opens.
+
+    :raises ConfigurationError: with the command that mends it
+    """
+    try:
+        current = database.is_current(settings.database_url)
+    except SQLAlchemyError as error:
+        raise ConfigurationError(f"the database can't be opened: {type(error).__name__}") from error
+    if not current:
+        raise ConfigurationError("the database is not up to date: run `consent-service db upgrade`")
+    with database.transaction(settings.database_url) as session:
+        keys.signer(session, settings.secret_key)
+
+
+def publish_policies(settings: Settings) -> None:
+    """Record in the ledger which policy set decides from now on, when it is another than before."""
+    policies = PolicySet.load(settings.policy_dir)
+    with database.transaction(settings.database_url) as session:
+        ledger.hold(session)
+        if ledger.last_policy_digest(session) != policies.digest:
+            payload = {"policies": [reason.policy for reason in policies.reasons.values()]}
+            now = SystemClock().now()
+            ledger.append(session, Kind.POLICY_PUBLISHED, payload, now=now, policy_digest=policies.digest)
+            session.commit()
+
+
+def serve(environ: Mapping[str, str], listen: Listen) -> None:
+    """Serve until a signal comes."""
+    import os
+
+    os.environ.update(environ)  # the workers read their settings from here
+    Granian(
+        "wsgi:application",
+        address=listen.host,
+        port=listen.port,
+        interface=Interfaces.WSGI,
+        workers=listen.workers,
+        blocking_threads=BLOCKING_THREADS,
+        backpressure=BLOCKING_THREADS * 8,
+        websockets=False,
+        log_access=False,
+        log_level=LogLevels.warning,
+        ssl_cert=listen.tls_cert,
+        ssl_key=listen.tls_key,
+        working_dir=Path(__file__).resolve().parent.parent.parent,
+    ).serve()
+
+
+@contextmanager
+def country(environ: Mapping[str, str], settings: Settings) -> Iterator[dict[str, str]]:
+    """The sandbox's eID and register as a program beside the service, when none are configured."""
+    if not settings.sandbox or settings.eid_issuer:
+        yield {}
+        return
+    port, secret = free_port(), secrets.token_urlsafe(24)
+    program = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
+        [
+            *(sys.executable, "-m", "consent_service.sandbox.country"),
+            *("--port", str(port), "--seed", environ.get("CONSENT_SANDBOX_SEED", str(SEED))),
+            *("--redirect-uri", f"{settings.issuer}/sign-in/eid/callback"),
+        ],
+        env={**environ, "CONSENT_SANDBOX": "1", "SANDBOX_EID_CLIENT_SECRET": secret},
+    )
+    try:
+        yield {
+            "CONSENT_EID_ISSUER": f"http://localhost:{port}/eid",
+            "CONSENT_EID_CLIENT_ID": settings.eid_client_id,
+            "CONSENT_EID_CLIENT_SECRET": secret,
+            "CONSENT_REGISTER_URL": f"http://localhost:{port}/register",
+        }
+    finally:
+        program.terminate()
+        program.wait(timeout=5)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

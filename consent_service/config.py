@@ -1,0 +1,159 @@
+"""Typed settings from ``CONSENT_*`` environment variables, checked once, at start.
+
+A wrong or missing setting raises :class:`~consent_service.errors.ConfigurationError`
+with one line that names it. No secret has a default outside the sandbox.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from consent_service.errors import ConfigurationError
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+SECRET_KEY_LENGTH = 32  # characters; `openssl rand -base64 32` gives 44
+POLICIES = Path(__file__).resolve().parent.parent / "policies"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the service must know before it starts; URLs are without a trailing slash."""
+
+    issuer: str
+    secret_key: str
+    home: Path
+    database_url: str
+    policy_dir: Path
+    sandbox: bool = False
+    trusted_proxies: int = 0
+    eid_issuer: str = ""
+    eid_client_id: str = ""
+    eid_client_secret: str = ""
+    register_url: str = ""
+
+    @property
+    def host(self) -> str:
+        """The issuer's host name, which is also the relying party id of passkeys."""
+        return urlsplit(self.issuer).hostname or ""
+
+
+def home_from(environ: Mapping[str, str]) -> Path:
+    """The folder for database, keys and logs (``CONSENT_HOME``, default ``var``)."""
+    return Path(environ.get("CONSENT_HOME") or "var").resolve()
+
+
+def database_url_from(environ: Mapping[str, str]) -> str:
+    """``CONSENT_DATABASE_URL``, by default an SQLite file in the home folder."""
+    url = environ.get("CONSENT_DATABASE_URL") or f"sqlite:///{home_from(environ) / 'consent.db'}"
+    # SQLAlchemy would pick psycopg2 for the bare scheme that most people write.
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def from_environ(environ: Mapping[str, str]) -> Settings:
+    """Read and check every setting.
+
+    :raises ConfigurationError: the first setting that is missing or wrong, and what to do
+    """
+    home = home_from(environ)
+    sandbox = _flag(environ, "CONSENT_SANDBOX")
+    return Settings(
+        issuer=_issuer(environ.get("CONSENT_ISSUER", "")),
+        secret_key=_secret_key(environ.get("CONSENT_SECRET_KEY", ""), home, sandbox=sandbox),
+        home=home,
+        database_url=database_url_from(environ),
+        policy_dir=_policy_dir(environ.get("CONSENT_POLICY_DIR", "")),
+        sandbox=sandbox,
+        trusted_proxies=_count(environ, "CONSENT_TRUSTED_PROXIES"),
+        eid_issuer=_url(environ, "CONSENT_EID_ISSUER"),
+        eid_client_id=environ.get("CONSENT_EID_CLIENT_ID", "consent-service"),
+        eid_client_secret=environ.get("CONSENT_EID_CLIENT_SECRET", ""),
+        register_url=_url(environ, "CONSENT_REGISTER_URL"),
+    )
+
+
+def check_origin(url: str) -> str | None:
+    """Say what is wrong with ``url`` as an address of ours or a peer's, or return None.
+
+    https everywhere; plain http for this machine only (RFC 8252 section 8.3 draws the same line).
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in {"https", "http"} or not host:
+        return "must be an https URL"
+    if parts.scheme == "http" and host not in LOOPBACK:
+        return "must be https; plain http is for localhost only"
+    if parts.query or parts.fragment or parts.username or parts.password:
+        return "must have no query, fragment or user name"
+    return None
+
+
+def _issuer(value: str) -> str:
+    if not value:
+        raise ConfigurationError(
+            "CONSENT_ISSUER is not set: give the https address under which clients reach this "
+            "service, for example https://consent.example.no"
+        )
+    if wrong := check_origin(value):
+        raise ConfigurationError(f"CONSENT_ISSUER {wrong}: {value}")
+    if urlsplit(value).path.strip("/"):
+        raise ConfigurationError(f"CONSENT_ISSUER must have no path: {value}")
+    return value.rstrip("/")
+
+
+def _secret_key(value: str, home: Path, *, sandbox: bool) -> str:
+    if value:
+        if len(value) < SECRET_KEY_LENGTH:
+            raise ConfigurationError(
+                f"CONSENT_SECRET_KEY has {len(value)} characters and needs {SECRET_KEY_LENGTH}: "
+                "make one with `openssl rand -base64 32`"
+            )
+        return value
+    if not sandbox:
+        raise ConfigurationError(
+            "CONSENT_SECRET_KEY is not set: make one with `openssl rand -base64 32` and keep it; "
+            "signing keys in the database can't be opened without it"
+        )
+    # The sandbox keeps one of its own, so that a second start can open what the first one sealed.
+    path = home / "sandbox-secret-key"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(SECRET_KEY_LENGTH))
+    return path.read_text().strip()
+
+
+def _policy_dir(value: str) -> Path:
+    directory = Path(value).resolve() if value else POLICIES
+    if not (directory / "schema.cedarschema").is_file():
+        raise ConfigurationError(f"CONSENT_POLICY_DIR has no schema.cedarschema: {directory}")
+    return directory
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name, "").lower()
+    if value in {"", "0", "false", "no", "off"}:
+        return False
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    raise ConfigurationError(f"{name} must be 1 or 0, not {value!r}")
+
+
+def _count(environ: Mapping[str, str], name: str) -> int:
+    value = environ.get(name, "0")
+    if not value.isascii() or not value.isdigit():
+        raise ConfigurationError(f"{name} must be a whole number of proxies, not {value!r}")
+    return int(value)
+
+
+def _url(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "")
+    if value and (wrong := check_origin(value)):
+        raise ConfigurationError(f"{name} {wrong}: {value}")
+    return value.rstrip("/")

@@ -1,0 +1,244 @@
+"""Terms, requests and grants as frozen data, and the one table of arrows between their states.
+
+Pure: no Flask, no SQL, no clock. A grant is the fold of its ledger entries, so what
+stands here is all that an entry's payload has to carry.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class Mode(StrEnum):
+    """How often a grant may be used (DESIGN section 5, ``access.mode``)."""
+
+    ONCE = "once"
+    RECURRING = "recurring"
+    STANDING = "standing"
+
+
+class Unit(StrEnum):
+    """The calendar unit of a frequency; "45 a month" is not 1.5 a day."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+class Status(StrEnum):
+    """Every state of a request and of the grant that answers it.
+
+    The ledger holds these names: append only.
+    """
+
+    REQUESTED = "requested"
+    OPEN = "open"
+    ACTIVE = "active"
+    DECLINED = "declined"
+    LAPSED = "lapsed"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    EXHAUSTED = "exhausted"
+
+
+ARROWS: dict[Status, frozenset[Status]] = {
+    Status.REQUESTED: frozenset({Status.OPEN, Status.LAPSED}),
+    Status.OPEN: frozenset({Status.ACTIVE, Status.DECLINED, Status.LAPSED}),
+    Status.ACTIVE: frozenset({Status.REVOKED, Status.EXPIRED, Status.EXHAUSTED}),
+}
+"""The life cycle of DESIGN section 5, as far as it is built. A state without a row is an end."""
+
+
+class InvalidTransition(Exception):
+    """An arrow that the life cycle does not have; carries both ends."""
+
+    def __init__(self, now: Status, then: Status) -> None:
+        super().__init__(f"{now} does not lead to {then}")
+        self.now, self.then = now, then
+
+
+def check_transition(now: Status, then: Status) -> None:
+    """Raise :class:`InvalidTransition` unless the life cycle has the arrow ``now -> then``."""
+    if then not in ARROWS.get(now, frozenset()):
+        raise InvalidTransition(now, then)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Which time the data is about: two dates, both included."""
+
+    start: dt.date
+    end: dt.date
+
+    def covers(self, other: Period) -> bool:
+        return self.start <= other.start and other.end <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """At most ``value`` reads of each data set in one calendar ``unit`` (UTC)."""
+
+    unit: Unit
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How often, and until when (timezone-aware)."""
+
+    mode: Mode
+    valid_until: dt.datetime
+    frequency: Frequency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a party asks for and an owner answers: one ``business_data`` object (RFC 9396)."""
+
+    owner: str | None
+    purpose: str
+    datatypes: tuple[str, ...]
+    actions: tuple[str, ...]
+    locations: tuple[str, ...]
+    period: Period
+    access: Access
+    retention: str
+    onward_sharing: tuple[str, ...]
+    legal_basis: str
+    message: tuple[tuple[str, str], ...] = ()
+
+    def narrower_or_equal(self, asked: Terms) -> bool:
+        """Whether these terms give nothing that ``asked`` did not ask for.
+
+        The owner may choose the owner where it was left open, and may only take away:
+        fewer data sets, a shorter period, an earlier end. Everything else must be as asked.
+        """
+        taken_away = replace(
+            self,
+            owner=asked.owner or self.owner,
+            datatypes=asked.datatypes,
+            period=asked.period,
+            access=replace(self.access, valid_until=asked.access.valid_until),
+        )
+        return (
+            taken_away == replace(asked, owner=asked.owner or self.owner)
+            and self.owner is not None
+            and (asked.owner is None or asked.owner == self.owner)
+            and bool(self.datatypes)
+            and set(self.datatypes) <= set(asked.datatypes)
+            and asked.period.covers(self.period)
+            and self.period.start <= self.period.end
+            and self.access.valid_until <= asked.access.valid_until
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A party's ask, and where it stands; ``owner`` is whom it was put to, or who answered it."""
+
+    request_id: str
+    client_id: str
+    party: str
+    terms: Terms
+    status: Status
+    created_at: dt.datetime
+    expires_at: dt.datetime
+    owner: str | None = None
+    grant_id: str | None = None
+    answered_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One immutable version of a grant: the owner's answer to a request."""
+
+    grant_id: str
+    version: int
+    owner: str
+    party: str
+    client_id: str
+    terms: Terms
+    status: Status
+    created_at: dt.datetime
+    entry_id: str
+    reason: str = ""
+
+    def next(self, status: Status, *, at: dt.datetime, entry_id: str, reason: str = "") -> Grant:
+        """The version after this one in another state; raises :class:`InvalidTransition`."""
+        check_transition(self.status, status)
+        return replace(
+            self, version=self.version + 1, status=status, created_at=at, entry_id=entry_id, reason=reason
+        )
+
+
+def window_start(unit: Unit, at: dt.datetime) -> dt.datetime:
+    """The start of the calendar unit (UTC; weeks start on Monday, ISO 8601) that ``at`` falls in."""
+    day = at.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    if unit is Unit.HOUR:
+        return day
+    day = day.replace(hour=0)
+    match unit:
+        case Unit.DAY:
+            return day
+        case Unit.WEEK:
+            return day - dt.timedelta(days=day.weekday())
+        case Unit.MONTH:
+            return day.replace(day=1)
+        case _:
+            return day.replace(month=1, day=1)
+
+
+def terms_to_json(terms: Terms) -> dict[str, Any]:
+    """The ``authorization_details`` object of DESIGN section 5, member for member."""
+    access: dict[str, Any] = {"mode": terms.access.mode.value}
+    if terms.access.frequency:
+        access["frequency"] = {
+            "unit": terms.access.frequency.unit.value,
+            "value": terms.access.frequency.value,
+        }
+    access["valid_until"] = terms.access.valid_until.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    document: dict[str, Any] = {"type": "business_data"}
+    if terms.owner:
+        document["owner"] = {"authority": "iso6523-actorid-upis", "ID": terms.owner}
+    document |= {
+        "purpose": terms.purpose,
+        "datatypes": list(terms.datatypes),
+        "actions": list(terms.actions),
+        "locations": list(terms.locations),
+        "period": {"from": terms.period.start.isoformat(), "to": terms.period.end.isoformat()},
+        "access": access,
+        "retention": terms.retention,
+        "onward_sharing": list(terms.onward_sharing),
+        "legal_basis": terms.legal_basis,
+    }
+    if terms.message:
+        document["message"] = dict(terms.message)
+    return document
+
+
+def terms_from_json(document: dict[str, Any]) -> Terms:
+    """The inverse of :func:`terms_to_json`, for documents that were checked when they came in."""
+    access, period = document["access"], document["period"]
+    frequency = access.get("frequency")
+    return Terms(
+        owner=document["owner"]["ID"] if "owner" in document else None,
+        purpose=document["purpose"],
+        datatypes=tuple(document["datatypes"]),
+        actions=tuple(document["actions"]),
+        locations=tuple(document["locations"]),
+        period=Period(dt.date.fromisoformat(period["from"]), dt.date.fromisoformat(period["to"])),
+        access=Access(
+            Mode(access["mode"]),
+            dt.datetime.fromisoformat(access["valid_until"]),
+            Frequency(Unit(frequency["unit"]), frequency["value"]) if frequency else None,
+        ),
+        retention=document["retention"],
+        onward_sharing=tuple(document["onward_sharing"]),
+        legal_basis=document["legal_basis"],
+        message=tuple(document.get("message", {}).items()),
+    )

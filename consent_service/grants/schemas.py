@@ -1,0 +1,200 @@
+"""``authorization_details`` as they come in (RFC 9396, DESIGN section 5), checked by marshmallow.
+
+A member that is not known is refused, never ignored: what the owner can't be shown must
+not be agreed to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from consent_service.config import check_origin
+from consent_service.errors import ServiceError
+from consent_service.grants.catalogue import Catalogue, Purpose
+from consent_service.grants.duration import DurationError, add, longer, parse_duration
+from consent_service.grants.model import Access, Frequency, Mode, Period, Terms, Unit
+from consent_service.registry import identifiers
+
+MESSAGE_LENGTH = 300  # characters a language
+MOST_LOCATIONS = 10
+MOST_READS = 10_000
+LANGUAGE = validate.Regexp(r"^[a-z]{2,3}(-[A-Z]{2})?$", error="is not a language tag")
+
+
+class _Strict(Schema):
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "is not a member that is known"}  # noqa: RUF012
+
+
+def _identifier(value: str) -> str:
+    try:
+        return identifiers.parse(value)
+    except ServiceError as error:
+        raise ValidationError(error.description) from error
+
+
+class OwnerSchema(_Strict):
+    """An organisation (ISO 6523)."""
+
+    authority = fields.String(required=True, validate=validate.Equal(identifiers.AUTHORITY))
+    ID = fields.String(required=True)
+
+
+class PeriodSchema(_Strict):
+    """Two dates, both included."""
+
+    start = fields.Date(required=True, data_key="from", format="%Y-%m-%d")
+    end = fields.Date(required=True, data_key="to", format="%Y-%m-%d")
+
+    @validates_schema
+    def _ordered(self, data: dict[str, Any], **_options: Any) -> None:
+        if data["end"] < data["start"]:
+            raise ValidationError("ends before it starts", "to")
+
+
+class FrequencySchema(_Strict):
+    """So many in one calendar unit."""
+
+    unit = fields.Enum(Unit, required=True, by_value=True)
+    value = fields.Integer(required=True, strict=True, validate=validate.Range(1, MOST_READS))
+
+
+class AccessSchema(_Strict):
+    """How often and until when."""
+
+    mode = fields.Enum(Mode, required=True, by_value=True)
+    frequency = fields.Nested(FrequencySchema, load_default=None)
+    valid_until = fields.AwareDateTime(required=True, format="iso")
+
+    @validates_schema
+    def _frequency_fits(self, data: dict[str, Any], **_options: Any) -> None:
+        if (data["mode"] is Mode.RECURRING) != (data["frequency"] is not None):
+            raise ValidationError("belongs to the mode recurring, and to no other", "frequency")
+
+
+class BusinessDataSchema(_Strict):
+    """One object of type ``business_data``."""
+
+    type = fields.String(required=True, validate=validate.Equal("business_data"))
+    owner = fields.Nested(OwnerSchema, load_default=None)
+    purpose = fields.String(required=True)
+    datatypes = fields.List(fields.String(), required=True, validate=validate.Length(1, 20))
+    actions = fields.List(
+        fields.String(validate=validate.Equal("read")), required=True, validate=validate.Length(1, 1)
+    )
+    locations = fields.List(fields.String(), required=True, validate=validate.Length(1, MOST_LOCATIONS))
+    period = fields.Nested(PeriodSchema, required=True)
+    access = fields.Nested(AccessSchema, required=True)
+    retention = fields.String(required=True)
+    onward_sharing = fields.List(fields.String(), required=True, validate=validate.Length(0, 10))
+    legal_basis = fields.String(required=True, validate=validate.Equal("consent"))
+    message = fields.Dict(
+        keys=fields.String(validate=LANGUAGE),
+        values=fields.String(validate=validate.Length(1, MESSAGE_LENGTH)),
+        load_default=dict,
+        validate=validate.Length(max=12),
+    )
+
+    @post_load
+    def to_terms(self, data: dict[str, Any], **_options: Any) -> Terms:
+        frequency = data["access"]["frequency"]
+        for text in data["message"].values():
+            if not all(character.isprintable() or character == "\n" for character in text):
+                raise ValidationError("has a control character", "message")
+        for name in ("datatypes", "locations", "onward_sharing"):
+            if len(set(data[name])) != len(data[name]):
+                raise ValidationError("names one more than once", name)
+        for location in data["locations"]:
+            if wrong := check_origin(location):
+                raise ValidationError(wrong, "locations")
+        return Terms(
+            owner=_identifier(data["owner"]["ID"]) if data["owner"] else None,
+            purpose=data["purpose"],
+            datatypes=tuple(data["datatypes"]),
+            actions=tuple(data["actions"]),
+            locations=tuple(data["locations"]),
+            period=Period(data["period"]["start"], data["period"]["end"]),
+            access=Access(
+                data["access"]["mode"],
+                data["access"]["valid_until"].astimezone(dt.UTC).replace(microsecond=0),
+                Frequency(frequency["unit"], frequency["value"]) if frequency else None,
+            ),
+            retention=data["retention"],
+            onward_sharing=tuple(_identifier(one) for one in data["onward_sharing"]),
+            legal_basis=data["legal_basis"],
+            message=tuple(data["message"].items()),
+        )
+
+
+def load_authorization_details(text: str | None, catalogue: Catalogue, now: dt.datetime) -> Terms:
+    """Read the parameter and hold it against the catalogue.
+
+    :param text: a JSON array with one object, as the form carries it
+    :raises ServiceError: ``invalid_authorization_details`` (RFC 9396 section 5), naming the member
+    """
+    if not text:
+        raise _wrong("authorization_details is missing")
+    try:
+        documents = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _wrong("authorization_details is not JSON") from error
+    if not isinstance(documents, list) or len(documents) != 1 or not isinstance(documents[0], dict):
+        raise _wrong("authorization_details must be an array with one object")
+    try:
+        terms: Terms = BusinessDataSchema().load(documents[0])
+    except ValidationError as error:
+        raise _wrong(_first(error.messages_dict)) from error
+    check_terms(terms, catalogue, now)
+    return terms
+
+
+def check_terms(terms: Terms, catalogue: Catalogue, now: dt.datetime) -> None:
+    """Hold well-formed terms against the purpose's bounds, so that no owner is asked for too much.
+
+    :raises ServiceError: ``invalid_authorization_details``
+    """
+    purpose = catalogue.purpose(terms.purpose)
+    if purpose is None:
+        raise _wrong(f"purpose {terms.purpose} is not in the catalogue")
+    for name in terms.datatypes:
+        if catalogue.data_set(name) is None:
+            raise _wrong(f"datatypes: {name} is not in the catalogue")
+        if name not in purpose.data_sets:
+            raise _wrong(f"datatypes: {name} may not be asked for the purpose {purpose.id}")
+    if terms.legal_basis not in purpose.legal_bases:
+        raise _wrong(f"legal_basis {terms.legal_basis} does not fit the purpose {purpose.id}")
+    if terms.access.valid_until <= now:
+        raise _wrong("access.valid_until lies in the past")
+    _check_bounds(terms, purpose, now)
+
+
+def _check_bounds(terms: Terms, purpose: Purpose, now: dt.datetime) -> None:
+    try:
+        retention = parse_duration(terms.retention)
+    except DurationError as error:
+        raise _wrong(f"retention: {error}") from error
+    if longer(retention, purpose.longest_retention):
+        raise _wrong(f"retention {terms.retention} is longer than {purpose.id} allows")
+    # Both days count, so a year is from 1 January to 31 December.
+    if terms.period.end >= add(terms.period.start, purpose.longest_period):
+        raise _wrong(f"period is longer than {purpose.id} allows")
+    if terms.access.valid_until.date() > add(now.date(), purpose.longest_access):
+        raise _wrong(f"access.valid_until is later than {purpose.id} allows")
+
+
+def _first(messages: dict[Any, Any], path: str = "") -> str:
+    name, inner = next(iter(messages.items()))
+    here = f"{path}.{name}" if path else str(name)
+    if isinstance(inner, dict):
+        return _first(inner, here)
+    return f"{here}: {inner[0] if isinstance(inner, list) else inner}"
+
+
+def _wrong(sentence: str) -> ServiceError:
+    return ServiceError("invalid_authorization_details", sentence)

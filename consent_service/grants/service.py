@@ -1,0 +1,274 @@
+"""What can be done with requests and grants: one function, one arrow, one ledger entry.
+
+Every function runs in the caller's write transaction. It takes the ledger's pen first,
+then reads, so that what it saw is still true when its entry stands.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from consent_service.errors import ServiceError
+from consent_service.grants import store
+from consent_service.grants.model import (
+    Grant,
+    InvalidTransition,
+    Mode,
+    Request,
+    Status,
+    Terms,
+    check_transition,
+    terms_to_json,
+    window_start,
+)
+from consent_service.ledger import store as ledger
+from consent_service.ledger.model import Kind
+from consent_service.registry.model import Client, Representation
+
+REQUEST_LIFE = dt.timedelta(minutes=30)
+"""How long an owner has to answer; the request lapses after that."""
+SINCE_EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+"""The window of a once-only grant: all time."""
+
+KINDS = {
+    Status.OPEN: Kind.REQUEST_OPENED,
+    Status.DECLINED: Kind.REQUEST_DECLINED,
+    Status.LAPSED: Kind.REQUEST_LAPSED,
+    Status.REVOKED: Kind.GRANT_REVOKED,
+    Status.EXPIRED: Kind.GRANT_EXPIRED,
+    Status.EXHAUSTED: Kind.GRANT_EXHAUSTED,
+}
+
+
+def submit(session: Session, client: Client, terms: Terms, now: dt.datetime) -> Request:
+    """Take in a party's request; its terms were checked at the edge."""
+    request = Request(
+        request_id=str(uuid.uuid4()),
+        client_id=client.client_id,
+        party=client.organisation.identifier,
+        terms=terms,
+        status=Status.REQUESTED,
+        created_at=now,
+        expires_at=now + REQUEST_LIFE,
+        owner=terms.owner,
+    )
+    store.add_request(session, request)
+    payload = {"party": request.party, "terms": terms_to_json(terms), "actor": client.client_id}
+    _record_request(session, Kind.REQUEST_REQUESTED, request, payload, now)
+    return request
+
+
+def open_request(session: Session, request_id: str, person_id: str, now: dt.datetime) -> Request:
+    """Note that somebody who may answer has seen the request; seeing it again changes nothing.
+
+    :raises ServiceError: ``unknown_request``, ``request_closed``
+    """
+    request = _waiting(session, request_id, now)
+    if request.status is Status.REQUESTED:
+        _move(session, request, Status.OPEN, {"actor": person_id}, now)
+    return _get(session, request_id)
+
+
+def approve(
+    session: Session, request_id: str, terms: Terms, by: tuple[str, Representation], now: dt.datetime
+) -> Grant:
+    """Answer a request with a grant of these terms.
+
+    1. The request waits for an answer; two tabs can't both give one.
+    2. The terms give nothing that was not asked for.
+    3. The person represents the owner of these terms at this moment.
+
+    :param by: the person's id and the right by which they act
+    :raises ServiceError: ``unknown_request``, ``request_closed``, ``wider_than_asked``,
+        ``not_your_organisation``
+    """
+    person_id, right = by
+    request = open_request(session, request_id, person_id, now)
+    if not terms.narrower_or_equal(request.terms) or terms.access.valid_until <= now:
+        raise ServiceError("wider_than_asked", "An answer can only give less than was asked for.")
+    if terms.owner != right.owner or not right.holds(now):
+        raise ServiceError("not_your_organisation", "You can't answer for this business.", status=403)
+    grant_id = str(uuid.uuid4())
+    entry = ledger.append(
+        session,
+        Kind.GRANT_ACTIVATED,
+        {
+            "party": request.party,
+            "client_id": request.client_id,
+            "terms": terms_to_json(terms),
+            "actor": person_id,
+            "role": right.role.value,
+            "source": right.source,
+            "reason": "owner",
+        },
+        now=now,
+        owner=right.owner,
+        request_id=request_id,
+        grant_id=grant_id,
+        grant_version=1,
+        client_id=request.client_id,
+    )
+    grant = Grant(
+        grant_id=grant_id,
+        version=1,
+        owner=right.owner,
+        party=request.party,
+        client_id=request.client_id,
+        terms=terms,
+        status=Status.ACTIVE,
+        created_at=now,
+        entry_id=entry.entry_id,
+    )
+    store.add_version(session, grant)
+    changes = {"grant_id": grant_id, "owner": right.owner, "answered_by": person_id}
+    if not store.move_request(session, request, Status.ACTIVE, **changes):
+        raise _closed(request)
+    return grant
+
+
+def decline(session: Session, request_id: str, person_id: str, now: dt.datetime) -> Request:
+    """Answer a request with no.
+
+    :raises ServiceError: ``unknown_request``, ``request_closed``
+    """
+    request = open_request(session, request_id, person_id, now)
+    _move(session, request, Status.DECLINED, {"actor": person_id}, now, answered_by=person_id)
+    return _get(session, request_id)
+
+
+def lapse(session: Session, request_id: str, now: dt.datetime) -> None:
+    """Record that a request's time ran out, where it did and nobody has recorded it yet."""
+    ledger.hold(session)
+    request = _get(session, request_id)
+    if now >= request.expires_at and request.status in {Status.REQUESTED, Status.OPEN}:
+        _move(session, request, Status.LAPSED, {"actor": "clock"}, now)
+
+
+def revoke(session: Session, owner: str, grant_id: str, person_id: str, now: dt.datetime) -> Grant:
+    """Take a grant back; when this has committed, no later decision permits under it.
+
+    Revoking what is revoked already changes nothing and says so by returning it.
+
+    :raises ServiceError: ``unknown_grant``, ``grant_ended``
+    """
+    ledger.hold(session)
+    grant = store.current(session, owner, grant_id)
+    if grant is None:
+        raise ServiceError("unknown_grant", "There is no such grant.", status=404)
+    if grant.status is Status.REVOKED:
+        return grant
+    try:
+        return end(session, grant, Status.REVOKED, actor=person_id, reason="owner", now=now)
+    except InvalidTransition:
+        raise ServiceError("grant_ended", "This grant has ended already.", status=409) from None
+
+
+def end(
+    session: Session, grant: Grant, status: Status, *, actor: str, reason: str, now: dt.datetime
+) -> Grant:
+    """Write the version in which a grant ends; the caller holds the pen and gives its current version.
+
+    :raises InvalidTransition: the life cycle has no such arrow
+    """
+    check_transition(grant.status, status)
+    entry = ledger.append(
+        session,
+        KINDS[status],
+        {"actor": actor, "reason": reason, "party": grant.party, "client_id": grant.client_id},
+        now=now,
+        owner=grant.owner,
+        grant_id=grant.grant_id,
+        grant_version=grant.version + 1,
+        client_id=grant.client_id,
+    )
+    ended = grant.next(status, at=now, entry_id=entry.entry_id, reason=reason)
+    store.add_version(session, ended)
+    return ended
+
+
+def reads_so_far(session: Session, grant: Grant, data_set: str, now: dt.datetime) -> int:
+    """Permitted reads of a data set in the grant's present window; 0 for standing grants, which have none."""
+    window = _window(grant, now)
+    return store.reads(session, grant, data_set, window) if window else 0
+
+
+def note_read(session: Session, grant: Grant, data_set: str, now: dt.datetime) -> None:
+    """Count a permitted read, and end a once-only grant when every data set has been read."""
+    window = _window(grant, now)
+    if window is None:
+        return
+    store.count_read(session, grant, data_set, window)
+    if grant.terms.access.mode is Mode.ONCE and all(
+        store.reads(session, grant, name, window) for name in grant.terms.datatypes
+    ):
+        end(session, grant, Status.EXHAUSTED, actor="clock", reason="read once", now=now)
+
+
+def settle(session: Session, grant: Grant, now: dt.datetime) -> Grant:
+    """The grant as it stands now: past its end it is expired, and its entry says so."""
+    if grant.status is Status.ACTIVE and now >= grant.terms.access.valid_until:
+        return end(session, grant, Status.EXPIRED, actor="clock", reason="valid_until", now=now)
+    return grant
+
+
+def _window(grant: Grant, now: dt.datetime) -> dt.datetime | None:
+    access = grant.terms.access
+    if access.mode is Mode.ONCE:
+        return SINCE_EVER
+    return window_start(access.frequency.unit, now) if access.frequency else None
+
+
+def _get(session: Session, request_id: str) -> Request:
+    request = store.find_request(session, request_id)
+    if request is None:
+        raise ServiceError("unknown_request", "There is no such request.", status=404)
+    return request
+
+
+def _waiting(session: Session, request_id: str, now: dt.datetime) -> Request:
+    ledger.hold(session)
+    request = _get(session, request_id)
+    if request.status not in {Status.REQUESTED, Status.OPEN} or now >= request.expires_at:
+        raise _closed(request)
+    return request
+
+
+def _move(
+    session: Session,
+    request: Request,
+    then: Status,
+    payload: dict[str, Any],
+    now: dt.datetime,
+    **changes: Any,
+) -> None:
+    check_transition(request.status, then)
+    if not store.move_request(session, request, then, **changes):
+        raise _closed(request)
+    _record_request(session, KINDS[then], request, payload, now)
+
+
+def _record_request(
+    session: Session, kind: Kind, request: Request, payload: dict[str, Any], now: dt.datetime
+) -> None:
+    ledger.append(
+        session,
+        kind,
+        payload,
+        now=now,
+        owner=request.owner or ledger.NO_OWNER,
+        request_id=request.request_id,
+        client_id=request.client_id,
+    )
+
+
+def _closed(request: Request) -> ServiceError:
+    return ServiceError(
+        "request_closed",
+        "This request is no longer open: it was answered already, or its time ran out.",
+        status=409,
+        detail=request.status,
+    )

@@ -1,0 +1,1 @@
+"""What happened: entries, leaf hash, chain, append and verification; knows nothing above it."""

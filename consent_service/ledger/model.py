@@ -1,0 +1,116 @@
+"""Ledger entries: kinds, canonical bytes, leaf hash, payload commitment, chain.
+
+Pure. An entry holds no personal data: its payload lies beside it and is committed to by
+a salted hash, so that the payload can be erased and the entry still verifies.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from consent_service.clock import rfc3339
+
+SALT_BYTES = 32
+EMPTY = hashlib.sha256(b"").digest()
+"""Where the chain starts: the root of the empty tree (RFC 9162 section 2.1.1)."""
+
+
+class Kind(StrEnum):
+    """What an entry tells. The ledger holds these names: append only, never renamed or reused."""
+
+    KEY_CREATED = "key.created"
+    POLICY_PUBLISHED = "policy.published"
+    PARTY_REGISTERED = "party.registered"
+    PARTY_SUSPENDED = "party.suspended"
+    PARTY_RESUMED = "party.resumed"
+    REQUEST_REQUESTED = "request.requested"
+    REQUEST_OPENED = "request.opened"
+    REQUEST_DECLINED = "request.declined"
+    REQUEST_LAPSED = "request.lapsed"
+    GRANT_ACTIVATED = "grant.activated"
+    GRANT_REVOKED = "grant.revoked"
+    GRANT_EXPIRED = "grant.expired"
+    GRANT_EXHAUSTED = "grant.exhausted"
+    DECISION_PERMIT = "decision.permit"
+    DECISION_DENY = "decision.deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One leaf. Every member is an identifier, a version, a time or a hash."""
+
+    entry_id: str
+    kind: Kind
+    time: dt.datetime
+    payload_hash: str
+    request_id: str | None = None
+    grant_id: str | None = None
+    grant_version: int | None = None
+    client_id: str | None = None
+    policy_digest: str | None = None
+
+    def encode(self) -> bytes:
+        """The entry as canonical JSON (RFC 8785); absent members are left out."""
+        document = {
+            "version": 1,
+            "entry_id": self.entry_id,
+            "kind": self.kind.value,
+            "time": rfc3339(self.time),
+            "payload_hash": self.payload_hash,
+            "request_id": self.request_id,
+            "grant_id": self.grant_id,
+            "grant_version": self.grant_version,
+            "client_id": self.client_id,
+            "policy_digest": self.policy_digest,
+        }
+        return canonical({name: value for name, value in document.items() if value is not None})
+
+
+def canonical(document: dict[str, Any]) -> bytes:
+    """Canonical JSON (RFC 8785) for documents with ASCII keys and integer numbers.
+
+    Within that subset sorted keys give RFC 8785's bytes; a property test holds the two
+    together. Anything outside it is refused, because it would not be canonical.
+
+    :raises TypeError: a float, or a key that is not ASCII text
+    """
+    _check_subset(document)
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def _check_subset(value: object) -> None:
+    if isinstance(value, float):
+        raise TypeError("a ledger document holds no floating-point number")
+    if isinstance(value, int) and abs(value) > 2**53 - 1:
+        raise TypeError("a ledger document holds no number beyond 2^53 - 1")
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise TypeError(f"a ledger document's key must be ASCII text: {key!r}")
+            _check_subset(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            _check_subset(member)
+
+
+def leaf_hash(body: bytes) -> bytes:
+    """SHA-256(0x00 || entry) (RFC 9162 section 2.1.1)."""
+    return hashlib.sha256(b"\x00" + body).digest()
+
+
+def chain_hash(previous: bytes, leaf: bytes) -> bytes:
+    """SHA-256(0x01 || previous || leaf): RFC 9162's node hash, applied one entry after the other."""
+    return hashlib.sha256(b"\x01" + previous + leaf).digest()
+
+
+def commit(salt: bytes, payload: bytes) -> str:
+    """SHA-256(salt || payload) as ``sha256:<hex>``; the salt has a fixed length of 32 bytes."""
+    if len(salt) != SALT_BYTES:
+        raise ValueError(f"a salt has {SALT_BYTES} bytes")
+    return "sha256:" + hashlib.sha256(salt + payload).hexdigest()

@@ -1,0 +1,1 @@
+"""The authorisation server: a file for each standard or endpoint, Authlib's server as the spine."""

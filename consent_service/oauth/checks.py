@@ -1,0 +1,147 @@
+"""What an authorization request is checked for, in order, one rule a function.
+
+The table is the protocol on one screen. Order matters: who asks and where the answer
+goes are settled before anything else is looked at.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from consent_service.errors import ServiceError
+from consent_service.grants.catalogue import Catalogue
+from consent_service.grants.model import Terms
+from consent_service.grants.schemas import load_authorization_details
+from consent_service.registry.model import Client, ClientRole
+
+S256 = re.compile(r"[A-Za-z0-9_-]{43}")
+THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
+STATE_LENGTH = 4000
+
+
+@dataclass(slots=True)
+class Pushed:
+    """An authorization request on its way through the checks."""
+
+    client: Client
+    parameters: Mapping[str, str]
+    catalogue: Catalogue
+    now: dt.datetime
+    terms: Terms | None = None
+
+
+def client_may_ask(ask: Pushed) -> None:
+    """Only a requesting party's client asks owners."""
+    if ask.client.role is not ClientRole.PARTY:
+        raise ServiceError("unauthorized_client", "this client is not a requesting party's")
+
+
+def no_request_uri(ask: Pushed) -> None:
+    """RFC 9126 section 2.1: request_uri must not be pushed."""
+    if "request_uri" in ask.parameters:
+        raise ServiceError("invalid_request", "request_uri must not be pushed")
+
+
+def no_request_object(ask: Pushed) -> None:
+    """RFC 9101 section 6.3 gives the code; signed requests are not supported."""
+    if "request" in ask.parameters:
+        raise ServiceError("request_not_supported", "signed request objects are not supported")
+
+
+def client_id_agrees(ask: Pushed) -> None:
+    """RFC 9126 section 2.1: the client that authenticates is the client that asks."""
+    stated = ask.parameters.get("client_id")
+    if stated is not None and stated != ask.client.client_id:
+        raise ServiceError("invalid_request", "client_id is not the authenticated client")
+
+
+def redirect_uri_is_registered(ask: Pushed) -> None:
+    """FAPI 2.0 section 5.3.2.2: stated, and exactly one of those registered."""
+    if ask.parameters.get("redirect_uri") not in ask.client.redirect_uris:
+        raise ServiceError("invalid_request", "redirect_uri is not one of those registered for this client")
+
+
+def response_type_is_code(ask: Pushed) -> None:
+    """FAPI 2.0 section 5.3.2.2."""
+    if ask.parameters.get("response_type") != "code":
+        raise ServiceError("unsupported_response_type", "response_type must be code")
+
+
+def response_mode_is_query(ask: Pushed) -> None:
+    """The answer goes into the query, the default of response_type code."""
+    if ask.parameters.get("response_mode", "query") != "query":
+        raise ServiceError("invalid_request", "response_mode must be query")
+
+
+def challenge_is_s256(ask: Pushed) -> None:
+    """RFC 7636 section 4.3 with S256 only (FAPI 2.0 section 5.3.2.2)."""
+    if ask.parameters.get("code_challenge_method") != "S256":
+        raise ServiceError("invalid_request", "code_challenge_method must be S256")
+    if not S256.fullmatch(ask.parameters.get("code_challenge", "")):
+        raise ServiceError("invalid_request", "code_challenge must be a base64url SHA-256")
+
+
+def state_is_bounded(ask: Pushed) -> None:
+    """RFC 6749 section 4.1.1 sets no length; a bound keeps redirects whole."""
+    if len(ask.parameters.get("state", "")) > STATE_LENGTH:
+        raise ServiceError("invalid_request", f"state is longer than {STATE_LENGTH} characters")
+
+
+def dpop_jkt_is_a_thumbprint(ask: Pushed) -> None:
+    """RFC 9449 section 10."""
+    if not THUMBPRINT.fullmatch(ask.parameters.get("dpop_jkt", "A" * 43)):
+        raise ServiceError("invalid_request", "dpop_jkt must be a base64url SHA-256 thumbprint")
+
+
+def no_scope(ask: Pushed) -> None:
+    """What is asked for stands in authorization_details alone, so that nothing comes in beside it."""
+    if ask.parameters.get("scope", "").strip():
+        raise ServiceError(
+            "invalid_scope", "ask with authorization_details; no scope can be granted to a party"
+        )
+
+
+def details_are_valid(ask: Pushed) -> None:
+    """RFC 9396 section 5, and the purpose's own bounds from the catalogue."""
+    ask.terms = load_authorization_details(
+        ask.parameters.get("authorization_details"), ask.catalogue, ask.now
+    )
+
+
+def resource_is_a_location(ask: Pushed) -> None:
+    """RFC 8707 section 2: a resource that the details don't name can't be meant."""
+    resource = ask.parameters.get("resource")
+    if resource is not None and ask.terms is not None and resource not in ask.terms.locations:
+        raise ServiceError("invalid_target", "resource is not one of the locations asked for")
+
+
+PUSHED: tuple[Callable[[Pushed], None], ...] = (
+    client_may_ask,
+    no_request_uri,
+    no_request_object,
+    client_id_agrees,
+    redirect_uri_is_registered,
+    response_type_is_code,
+    response_mode_is_query,
+    challenge_is_s256,
+    state_is_bounded,
+    dpop_jkt_is_a_thumbprint,
+    no_scope,
+    details_are_valid,
+    resource_is_a_location,
+)
+
+
+def check(ask: Pushed) -> Terms:
+    """Run the table and return what is asked for.
+
+    :raises ServiceError: the first rule that is not kept, with the standard's error code
+    """
+    for rule in PUSHED:
+        rule(ask)
+    if ask.terms is None:
+        raise RuntimeError("the table left the terms unread")
+    return ask.terms

@@ -1,0 +1,36 @@
+"""Client credentials (RFC 6749 section 4.4): how a holder gets its token for the decision API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import grants
+
+from consent_service.config import Settings
+from consent_service.errors import ServiceError
+from consent_service.oauth import tokens
+from consent_service.oauth.client_auth import METHOD
+from consent_service.oauth.server import session
+from consent_service.registry.model import Client
+from consent_service.web.current import current, now
+
+
+class HolderGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
+    """``grant_type=client_credentials``, with the one scope that a holder can have."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = [METHOD]  # noqa: RUF012
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Issue a bearer token for the decision API, ten minutes long.
+
+        :raises ServiceError: ``invalid_scope``
+        """
+        asked = (self.request.form.get("scope") or tokens.DECISIONS).split()
+        if asked != [tokens.DECISIONS]:
+            raise ServiceError("invalid_scope", f"a holder's token has the scope {tokens.DECISIONS}")
+        client: Client = self.request.client.client
+        settings = current(Settings)
+        subject = tokens.Subject(
+            client, client.client_id, (settings.issuer + tokens.AUDIENCE_PATH,), scope=tokens.DECISIONS
+        )
+        return 200, tokens.access_token(session(), settings, subject, now()), self.TOKEN_RESPONSE_HEADER

@@ -1,0 +1,102 @@
+"""Redeeming an authorization code (RFC 6749 section 4.1.3) with PKCE (RFC 7636) and DPoP (RFC 9449)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import InvalidGrantError, grants
+from authlib.oauth2.rfc7636 import CodeChallenge
+
+from consent_service.config import Settings
+from consent_service.errors import ServiceError
+from consent_service.grants.model import Grant
+from consent_service.grants.store import find_request
+from consent_service.oauth import dpop, store, tokens
+from consent_service.oauth.client_auth import METHOD, OAuthClient
+from consent_service.oauth.live import active_grant
+from consent_service.oauth.server import session
+from consent_service.oauth.store import AuthorizationRow
+from consent_service.registry.tokens import revoke_authorization
+from consent_service.web.current import current, now
+
+
+class Code:
+    """An authorization code in the words of Authlib's interface."""
+
+    def __init__(self, row: AuthorizationRow) -> None:
+        self.row = row
+        self.code_challenge = row.code_challenge
+
+    def get_redirect_uri(self) -> str:
+        return self.row.redirect_uri
+
+    def get_scope(self) -> str:
+        return ""
+
+
+class S256CodeChallenge(CodeChallenge):  # type: ignore[misc]
+    """PKCE with S256 alone, and for every client: Authlib takes ``plain`` and asks public clients only."""
+
+    DEFAULT_CODE_CHALLENGE_METHOD = "S256"
+    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]  # noqa: RUF012  (the base class has a list here)
+
+    def get_authorization_code_challenge_method(self, authorization_code: Code) -> str:
+        return "S256"
+
+
+class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+    """The token endpoint's half; the other half is PAR and the owner's page."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = [METHOD]  # noqa: RUF012
+
+    @classmethod
+    def check_authorization_endpoint(cls, _request: Any) -> bool:
+        return False
+
+    def query_authorization_code(self, code: str, client: OAuthClient) -> Code | None:
+        """The code, if it is this client's, fresh and unused; using it twice ends what it gave.
+
+        1. Known, and issued to this client.
+        2. Not used before; otherwise every token that came from it is revoked (RFC 6749 section 4.1.2).
+        3. Not older than 60 s.
+        """
+        row = store.by_code(session(), code)
+        if row is None or row.client_id != client.client_id:
+            return None
+        if row.code_used_at is not None:
+            revoke_authorization(session(), row.request_id, now())
+            raise InvalidGrantError("The code was used before; what it gave is revoked.")
+        if row.code_expires_at is None or now() >= row.code_expires_at:
+            return None
+        return Code(row)
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Use the code up and issue tokens.
+
+        1. The request proves a DPoP key, the one the authorization was bound to if it was.
+        2. The grant is still active.
+        3. The code is consumed by one conditional UPDATE.
+
+        :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``
+        """
+        row: AuthorizationRow = self.request.authorization_code.row
+        settings, moment = current(Settings), now()
+        jkt = dpop.proof_of_request(session(), f"{settings.issuer}/oauth/token", moment)
+        if jkt is None:
+            raise ServiceError("invalid_dpop_proof", "a DPoP proof is required")
+        if row.jkt is not None and row.jkt != jkt:
+            raise ServiceError("invalid_dpop_proof", "the proof is by another key than the authorization's")
+        grant = self._grant(row)
+        if not store.use_code(session(), row.request_id, moment):
+            raise ServiceError("invalid_grant", "the code was used before")
+        subject = tokens.of_grant(self.request.client.client, grant, jkt, row.request_id)
+        answer = tokens.access_token(session(), settings, subject, moment)
+        if refresh := tokens.refresh_token(session(), subject, moment):
+            answer["refresh_token"] = refresh
+        return 200, answer, self.TOKEN_RESPONSE_HEADER
+
+    def _grant(self, row: AuthorizationRow) -> Grant:
+        asked = find_request(session(), row.request_id)
+        if asked is None:
+            raise ServiceError("invalid_grant", "there is no grant behind this code")
+        return active_grant(session(), asked.owner, asked.grant_id, now())

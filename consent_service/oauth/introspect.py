@@ -1,0 +1,65 @@
+"""Token introspection (RFC 7662): a token is active only while its grant is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+
+from consent_service.config import Settings
+from consent_service.errors import ServiceError
+from consent_service.oauth import tokens
+from consent_service.oauth.client_auth import METHOD, OAuthClient
+from consent_service.oauth.live import active_grant
+from consent_service.oauth.server import session
+from consent_service.registry import tokens as issued
+from consent_service.web.current import current, now
+
+
+class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+    """``/oauth/introspect``, for the client that holds a token and for the holder it is meant for."""
+
+    CLIENT_AUTH_METHODS = [METHOD]  # noqa: RUF012
+
+    def check_params(self, request: Any, _client: OAuthClient) -> None:
+        """RFC 7662 section 2.1: token is required; a hint that is not known is ignored."""
+        if "token" not in request.form:
+            raise InvalidRequestError("token is missing")
+
+    def query_token(self, token_string: str, _hint: str | None) -> issued.Token | None:
+        return issued.find(session(), token_string)
+
+    def check_permission(self, token: issued.Token, client: OAuthClient, _request: Any) -> bool:
+        """Nobody learns of a token that is not theirs and not for them (RFC 7662 section 4)."""
+        return token.client_id == client.client_id or bool(set(token.audience) & set(client.client.resources))
+
+    def create_introspection_payload(self, token: issued.Token | None) -> dict[str, Any]:
+        """What may be said of a token; every reason for no is the same bare no."""
+        if token is None or not token.live(now()):
+            return {"active": False}
+        answer: dict[str, Any] = {
+            "active": True,
+            "iss": current(Settings).issuer,
+            "client_id": token.client_id,
+            "token_type": "DPoP" if token.jkt else "Bearer",
+            "aud": list(token.audience),
+            "iat": int(token.issued_at.timestamp()),
+            "exp": int(token.expires_at.timestamp()),
+            "jti": token.jti,
+        }
+        if token.scope:
+            answer["scope"] = token.scope
+        if token.jkt:
+            answer["cnf"] = {"jkt": token.jkt}
+        if token.grant_id:
+            try:
+                grant = active_grant(session(), token.owner, token.grant_id, now())
+            except ServiceError:
+                return {"active": False}
+            answer |= {
+                "sub": grant.owner,
+                "grant_id": grant.grant_id,
+                "authorization_details": tokens.details_of(grant),
+            }
+        return answer

@@ -1,0 +1,26 @@
+"""Whether a grant lives: the one question behind every token, asked each time."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy.orm import Session
+
+from consent_service.errors import ServiceError
+from consent_service.grants import store
+from consent_service.grants.model import Grant, Status
+
+
+def active_grant(session: Session, owner: str | None, grant_id: str | None, now: dt.datetime) -> Grant:
+    """The grant, when it is active at this moment.
+
+    :raises ServiceError: ``invalid_grant`` (RFC 6749 section 5.2), with the state it is in
+    """
+    grant = store.current(session, owner, grant_id) if owner and grant_id else None
+    if grant is None:
+        raise ServiceError("invalid_grant", "there is no such grant")
+    if grant.status is not Status.ACTIVE:
+        raise ServiceError("invalid_grant", f"the grant is {grant.status}")
+    if now >= grant.terms.access.valid_until:
+        raise ServiceError("invalid_grant", "the grant has expired")
+    return grant

@@ -1,0 +1,41 @@
+"""Authorization server metadata (RFC 8414): what is claimed here is what is built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from consent_service.config import Settings
+from consent_service.grants.catalogue import Catalogue
+from consent_service.keys import ALGORITHM
+from consent_service.oauth.client_auth import ALGORITHMS, METHOD
+
+
+def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
+    """The metadata document of this issuer."""
+    base = f"{settings.issuer}/oauth"
+    return {
+        "issuer": settings.issuer,
+        "pushed_authorization_request_endpoint": f"{base}/par",
+        "authorization_endpoint": f"{base}/authorize",
+        "token_endpoint": f"{base}/token",
+        "introspection_endpoint": f"{base}/introspect",
+        "revocation_endpoint": f"{base}/revoke",
+        "jwks_uri": f"{base}/jwks",
+        "require_pushed_authorization_requests": True,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "authorization_details_types_supported": ["business_data"],
+        "business_data_purposes_supported": sorted(catalogue.purposes),
+        "business_data_datatypes_supported": sorted(catalogue.data_sets),
+        "scopes_supported": ["decisions"],
+        "dpop_signing_alg_values_supported": ALGORITHMS,
+        "access_token_signing_alg_values_supported": [ALGORITHM],
+        **{
+            f"{endpoint}_endpoint_auth_{name}_supported": value
+            for endpoint in ("token", "introspection", "revocation")
+            for name, value in (("methods", [METHOD]), ("signing_alg_values", ALGORITHMS))
+        },
+    }

@@ -1,0 +1,104 @@
+"""Authlib's authorization server, told how we find clients, authenticate them and make tokens.
+
+Every call runs in one write transaction. What was noted as used stays noted when the
+answer is an error: a jti or a code does not become fresh again by failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.oauth2.rfc6749 import OAuth2Request
+from flask import Response, g, jsonify, request
+from sqlalchemy.orm import Session
+
+from consent_service.config import Settings
+from consent_service.db import writing
+from consent_service.errors import ServiceError
+from consent_service.oauth.client_auth import METHOD, OAuthClient, PrivateKeyJwt
+from consent_service.registry import parties
+from consent_service.registry.model import Client
+from consent_service.web.current import current, now
+
+FORM = "application/x-www-form-urlencoded"
+LONGEST_PARAMETER = 20_000  # characters; a request object with details stays far below
+
+
+class Server(AuthorizationServer):  # type: ignore[misc]
+    """The spine: grants and endpoints are registered on it, one file each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_client_auth_method(METHOD, self._private_key_jwt)
+
+    def query_client(self, client_id: str) -> OAuthClient | None:
+        client = parties.find(session(), client_id)
+        return OAuthClient(client) if client else None
+
+    def authenticated_client(self) -> Client:
+        """The client of the present request; raises InvalidClientError (RFC 6749 section 5.2)."""
+        authenticated = self.authenticate_client(self.create_oauth2_request(None), [METHOD])
+        return authenticated.client  # type: ignore[no-any-return]
+
+    def _private_key_jwt(self, query_client: Any, oauth_request: OAuth2Request) -> OAuthClient:
+        check = PrivateKeyJwt(session(), current(Settings).issuer, now())
+        return check(query_client, oauth_request)
+
+    def send_signal(self, *_args: Any, **_options: Any) -> None:
+        """Nobody listens: the ledger is where events go."""
+
+
+def session() -> Session:
+    """The write transaction of the present call."""
+    return g.oauth_session  # type: ignore[no-any-return]
+
+
+def form_call(answer: Callable[[], Response]) -> Response:
+    """Run one form-encoded POST: check its form, open the transaction, turn errors into OAuth JSON."""
+    try:
+        check_form()
+        with writing() as database:
+            g.oauth_session = database
+            try:
+                response = answer()
+            except ServiceError as error:
+                response = error_response(error)
+    except ServiceError as error:
+        response = error_response(error)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Pragma"] = "no-cache"
+    return response
+
+
+def check_form() -> None:
+    """Refuse what no OAuth endpoint takes (RFC 6749 section 3.1 and 3.2; NUL and control characters).
+
+    :raises ServiceError: ``invalid_request``
+    """
+    if request.mimetype != FORM:
+        raise ServiceError("invalid_request", f"the body must be {FORM}")
+    if request.args:
+        raise ServiceError("invalid_request", "parameters belong in the body, not in the query")
+    for name, values in request.form.lists():
+        if len(values) > 1:
+            raise ServiceError("invalid_request", f"{printable(name)} is given more than once")
+        if len(values[0]) > LONGEST_PARAMETER:
+            raise ServiceError("invalid_request", f"{printable(name)} is too long")
+        if any(ord(character) < 32 and character not in "\t\r\n" for character in name + values[0]):
+            raise ServiceError("invalid_request", f"{printable(name)} has a control character")
+
+
+def error_response(error: ServiceError) -> Response:
+    """An OAuth error (RFC 6749 section 5.2) from one of ours."""
+    response = jsonify(error=error.code, error_description=printable(error.description))
+    response.status_code = error.status
+    return response
+
+
+def printable(text: str) -> str:
+    """Text in the characters that an error_description may have (RFC 6749 section 5.2)."""
+    return "".join(
+        character if " " <= character <= "~" and character not in '"\\' else "'" for character in text
+    )[:500]

@@ -1,0 +1,101 @@
+"""What the authorisation server remembers between two calls: authorizations, and what was used once.
+
+Codes and request URIs are stored as SHA-256 only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import ForeignKey, String, Text, delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from consent_service.db import Base, Instant
+from consent_service.registry.tokens import digest
+
+
+class AuthorizationRow(Base):
+    """One authorization request from PAR (RFC 9126) to its code (RFC 6749 section 4.1)."""
+
+    __tablename__ = "authorization"
+
+    request_id: Mapped[str] = mapped_column(ForeignKey("access_request.request_id"), primary_key=True)
+    request_uri_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id"))
+    redirect_uri: Mapped[str] = mapped_column(Text)
+    state: Mapped[str | None] = mapped_column(Text)
+    code_challenge: Mapped[str] = mapped_column(String(128))
+    jkt: Mapped[str | None] = mapped_column(String(64))
+    begin_before: Mapped[dt.datetime] = mapped_column(Instant)
+    returned_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+    code_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    code_expires_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+    code_used_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+
+
+class UsedRow(Base):
+    """A ``jti`` that may not come again, by whoever used it, until it would be refused for its age."""
+
+    __tablename__ = "used_jti"
+
+    issuer: Mapped[str] = mapped_column(String(128), primary_key=True)
+    jti_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[dt.datetime] = mapped_column(Instant, index=True)
+
+
+def by_request_uri(session: Session, request_uri: str) -> AuthorizationRow | None:
+    """The authorization that a request URI stands for, or None."""
+    return session.scalar(
+        select(AuthorizationRow).where(AuthorizationRow.request_uri_hash == digest(request_uri))
+    )
+
+
+def by_code(session: Session, code: str) -> AuthorizationRow | None:
+    """The authorization that a code was issued for, used or not, or None."""
+    return session.scalar(
+        select(AuthorizationRow)
+        .where(AuthorizationRow.code_hash == digest(code))
+        .execution_options(populate_existing=True)
+    )
+
+
+def put_code(
+    session: Session, request_id: str, code: str | None, expires_at: dt.datetime, now: dt.datetime
+) -> bool:
+    """Store the code with which the browser goes back; False when it has gone back already."""
+    changed = session.execute(
+        update(AuthorizationRow)
+        .where(AuthorizationRow.request_id == request_id, AuthorizationRow.returned_at.is_(None))
+        .values(
+            returned_at=now,
+            code_hash=digest(code) if code else None,
+            code_expires_at=expires_at if code else None,
+        )
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def use_code(session: Session, request_id: str, now: dt.datetime) -> bool:
+    """Consume a code in one conditional UPDATE; False when it was used before."""
+    changed = session.execute(
+        update(AuthorizationRow)
+        .where(AuthorizationRow.request_id == request_id, AuthorizationRow.code_used_at.is_(None))
+        .values(code_used_at=now)
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def use_once(session: Session, issuer: str, jti: str, expires_at: dt.datetime) -> bool:
+    """Note a ``jti`` as used by its issuer (a client, a key); False when it was used before."""
+    try:
+        with session.begin_nested():
+            session.add(UsedRow(issuer=issuer, jti_hash=digest(jti), expires_at=expires_at))
+    except IntegrityError:
+        return False
+    return True
+
+
+def purge(session: Session, now: dt.datetime) -> None:
+    """Forget every ``jti`` that would be refused for its age anyway."""
+    session.execute(delete(UsedRow).where(UsedRow.expires_at < now))

@@ -1,0 +1,120 @@
+"""Making access tokens (RFC 9068) and refresh tokens; only their hashes are kept."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from consent_service import keys
+from consent_service.config import Settings
+from consent_service.grants.model import Grant, Mode, terms_to_json
+from consent_service.registry import tokens
+from consent_service.registry.model import Client
+
+ACCESS_LIFE = dt.timedelta(minutes=10)
+DECISIONS = "decisions"
+"""The scope with which a holder asks for decisions."""
+AUDIENCE_PATH = "/access/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom and what an access token is for."""
+
+    client: Client
+    subject: str
+    audience: tuple[str, ...]
+    scope: str = ""
+    jkt: str | None = None
+    grant: Grant | None = None
+    authorization_id: str | None = None
+
+
+def of_grant(client: Client, grant: Grant, jkt: str, authorization_id: str) -> Subject:
+    """A party's token under a grant: subject is the owner, audience where the data is."""
+    return Subject(
+        client, grant.owner, grant.terms.locations, jkt=jkt, grant=grant, authorization_id=authorization_id
+    )
+
+
+def details_of(grant: Grant) -> list[dict[str, Any]]:
+    """What was granted, with its ``grant_id`` (RFC 9396 section 7, DESIGN section 5)."""
+    return [{**terms_to_json(grant.terms), "grant_id": grant.grant_id}]
+
+
+def access_token(session: Session, settings: Settings, subject: Subject, now: dt.datetime) -> dict[str, Any]:
+    """Sign an access token and return the token response for it (RFC 6749 section 5.1).
+
+    It never outlives its grant. The caller holds the write transaction.
+    """
+    life = ACCESS_LIFE
+    if subject.grant:
+        life = min(life, subject.grant.terms.access.valid_until - now)
+    issued, jti = int(now.timestamp()), str(uuid.uuid4())
+    expires = issued + int(life.total_seconds())
+    audience = subject.audience
+    claims: dict[str, Any] = {
+        "iss": settings.issuer,
+        "sub": subject.subject,
+        "aud": audience[0] if len(audience) == 1 else list(audience),
+        "client_id": subject.client.client_id,
+        "iat": issued,
+        "exp": expires,
+        "jti": jti,
+    }
+    answer: dict[str, Any] = {"token_type": "DPoP" if subject.jkt else "Bearer"}
+    if subject.scope:
+        claims["scope"] = answer["scope"] = subject.scope
+    if subject.jkt:
+        claims["cnf"] = {"jkt": subject.jkt}  # RFC 9449 section 6.1
+    if subject.grant:
+        claims["authorization_details"] = answer["authorization_details"] = details_of(subject.grant)
+        claims["grant_id"] = answer["grant_id"] = subject.grant.grant_id
+    token = keys.signer(session, settings.secret_key).sign(claims, typ="at+jwt")
+    _remember(session, "access_token", token, subject, jti, now, now + life)
+    return {"access_token": token, "expires_in": expires - issued, **answer}
+
+
+def refresh_token(session: Session, subject: Subject, now: dt.datetime) -> str | None:
+    """A refresh token that lives as long as the grant, bound to the client and its key; None for once."""
+    grant = subject.grant
+    if grant is None or grant.terms.access.mode is Mode.ONCE:
+        return None
+    token = secrets.token_urlsafe(32)
+    _remember(
+        session, "refresh_token", token, subject, str(uuid.uuid4()), now, grant.terms.access.valid_until
+    )
+    return token
+
+
+def _remember(
+    session: Session,
+    kind: tokens.TokenKind,
+    token: str,
+    subject: Subject,
+    jti: str,
+    now: dt.datetime,
+    expires_at: dt.datetime,
+) -> None:
+    tokens.remember(
+        session,
+        tokens.Token(
+            token_hash=tokens.digest(token),
+            kind=kind,
+            client_id=subject.client.client_id,
+            jti=jti,
+            scope=subject.scope,
+            audience=subject.audience,
+            issued_at=now,
+            expires_at=expires_at,
+            authorization_id=subject.authorization_id,
+            owner=subject.grant.owner if subject.grant else None,
+            grant_id=subject.grant.grant_id if subject.grant else None,
+            jkt=subject.jkt,
+        ),
+    )

@@ -1,0 +1,72 @@
+"""The authorisation server's routes; each does one thing that another file explains."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+from werkzeug.wrappers import Response as BaseResponse
+
+from consent_service import keys
+from consent_service.config import Settings
+from consent_service.db import reading
+from consent_service.grants.catalogue import Catalogue
+from consent_service.oauth import authorize, metadata, par
+from consent_service.oauth.client_credentials_grant import HolderGrant
+from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
+from consent_service.oauth.introspect import Introspection
+from consent_service.oauth.refresh_grant import RefreshGrant
+from consent_service.oauth.revoke import Revocation
+from consent_service.oauth.server import Server, form_call
+from consent_service.web.current import current, now
+
+blueprint = Blueprint("oauth", __name__)
+
+server = Server()
+server.register_grant(CodeGrant, [S256CodeChallenge(required=True)])
+server.register_grant(RefreshGrant)
+server.register_grant(HolderGrant)
+server.register_endpoint(Introspection)
+server.register_endpoint(Revocation)
+
+
+@blueprint.post("/oauth/par")
+def push() -> Response:
+    return form_call(lambda: par.push(server))
+
+
+@blueprint.get("/oauth/authorize")
+def authorize_begin() -> BaseResponse:
+    return authorize.begin()
+
+
+@blueprint.get("/oauth/authorize/<request_id>/return")
+def authorize_return(request_id: str) -> BaseResponse:
+    return authorize.finish(request_id)
+
+
+@blueprint.post("/oauth/token")
+def token() -> Response:
+    return form_call(server.create_token_response)
+
+
+@blueprint.post("/oauth/introspect")
+def introspect() -> Response:
+    return form_call(lambda: server.create_endpoint_response(Introspection.ENDPOINT_NAME))
+
+
+@blueprint.post("/oauth/revoke")
+def revoke() -> Response:
+    return form_call(lambda: server.create_endpoint_response(Revocation.ENDPOINT_NAME))
+
+
+@blueprint.get("/oauth/jwks")
+def jwks() -> Response:
+    response = jsonify(keys.published(reading(), now()))
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@blueprint.get("/.well-known/oauth-authorization-server")
+def server_metadata() -> Response:
+    response = jsonify(metadata.document(current(Settings), current(Catalogue)))
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response

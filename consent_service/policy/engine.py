@@ -1,0 +1,195 @@
+"""The policy set and the one way to say yes: ``decide(request, grant, party, policy set) -> decision``.
+
+Pure: the same arguments give the same decision, today and in a replay years from now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cedarpy
+
+from consent_service.grants.model import Grant
+from consent_service.policy import declared, encode
+from consent_service.policy import facts as vocabulary
+from consent_service.policy.declared import Declared
+from consent_service.policy.encode import WrongType
+from consent_service.policy.model import Decision, EvaluationRequest, Facts, PartyFacts, Reason
+
+SCHEMA = "schema.cedarschema"
+ENTITIES = "entities.json"
+NO_GRANT = Reason("no-grant", "No grant from this owner lets this party read. The party can ask the owner.")
+NO_POLICY = Reason("no-policy", "No policy permits this.")
+BROKEN = Reason("evaluation-error", "This could not be decided, so it is not permitted.")
+
+
+class PolicyError(Exception):
+    """A policy directory that can't be used; the message says why in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """A policy directory, read and checked once; decisions name its digest."""
+
+    digest: str
+    reasons: dict[str, Reason]
+    order: dict[str, int]
+    policies: cedarpy.PolicySet
+    schema: cedarpy.Schema
+    declared: Declared
+    entities: dict[tuple[str, str], dict[str, Any]]
+
+    @classmethod
+    def load(cls, directory: Path) -> PolicySet:
+        """Read ``schema.cedarschema``, every ``*.cedar`` by name, and ``entities.json`` if there is one.
+
+        :raises PolicyError: missing, does not parse, does not fit the schema, or a policy
+            without a unique ``@id`` or without ``@explanation``
+        """
+        files = sorted(directory.glob("*.cedar"))
+        schema_path, entities_path = directory / SCHEMA, directory / ENTITIES
+        if not files or not schema_path.is_file():
+            raise PolicyError(f"{directory} needs {SCHEMA} and at least one .cedar file")
+        text = "\n".join(path.read_text() for path in files)
+        schema_text = schema_path.read_text()
+        entities = json.loads(entities_path.read_text()) if entities_path.is_file() else []
+        try:
+            policies, schema = cedarpy.PolicySet.from_str(text), cedarpy.Schema.from_str(schema_text)
+            cedarpy.Entities.from_json_str(json.dumps(entities), schema)
+            found = declared.read(schema_text)
+        except ValueError as error:
+            raise PolicyError(f"{directory}: {error}") from error
+        checked = cedarpy.validate_policies(text, schema_text)
+        if not checked.validation_passed:
+            raise PolicyError(f"{directory}: {checked.errors[0]}")
+        reasons = _reasons(text)
+        return cls(
+            digest=_digest(directory, [*files, schema_path, entities_path]),
+            reasons=reasons,
+            order={name: place for place, name in enumerate(reasons)},
+            policies=policies,
+            schema=schema,
+            declared=found,
+            entities={(one["uid"]["type"], one["uid"]["id"]): one for one in entities},
+        )
+
+
+def decide(
+    request: EvaluationRequest,
+    grant: Grant | None,
+    party: PartyFacts | None,
+    policy_set: PolicySet,
+    facts: Facts,
+) -> Decision:
+    """Decide one data request. Pure.
+
+    1. Put the question into the schema's types; what it does not declare is dropped, what
+       has another type is a deny that names it.
+    2. Where it is about business data, the grant, the party and the moment are stated by
+       us, over anything that the caller sent under those names.
+    3. Ask Cedar, with the schema. A permit is an Allow without a single error in the
+       diagnostics: Cedar skips a policy that errors, so a broken forbid would be an allow.
+    4. Name the policies that decided; with none, say that there is no grant.
+    """
+    try:
+        cedar_request, entities = _question(request, grant, party, policy_set, facts)
+    except WrongType as error:
+        return _deny(policy_set, Reason("malformed-request", f"The request can't be decided: {error}."))
+    try:
+        result = cedarpy.is_authorized(cedar_request, policy_set.policies, entities, policy_set.schema)
+        permit = result.decision is cedarpy.Decision.Allow and not result.diagnostics.errors
+        broken = bool(result.diagnostics.errors) or result.decision is cedarpy.Decision.NoDecision
+        ids = sorted(result.diagnostics.reasons, key=lambda name: policy_set.order.get(name, -1))
+        named = tuple(policy_set.reasons[name] for name in ids)
+    except Exception:  # noqa: BLE001  (whatever goes wrong in a decision is a deny)
+        return _deny(policy_set, BROKEN)
+    about_grants = vocabulary.concerns_grants(request)
+    if permit:
+        binding = vocabulary.obligations(grant) if about_grants and grant else ()
+        return Decision(True, named, binding, policy_set.digest)
+    if broken:
+        return _deny(policy_set, BROKEN)
+    if about_grants and grant is None:
+        return _deny(policy_set, NO_GRANT, *named)
+    return _deny(policy_set, *(named or (NO_POLICY,)))
+
+
+def _question(
+    request: EvaluationRequest,
+    grant: Grant | None,
+    party: PartyFacts | None,
+    policy_set: PolicySet,
+    facts: Facts,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    known = policy_set.declared
+    subject_properties, context = dict(request.subject_properties), dict(request.context)
+    if request.action_properties:
+        context["action"] = dict(request.action_properties)
+    if vocabulary.concerns_grants(request):
+        subject_properties = vocabulary.subject(party)
+        context = {name: value for name, value in context.items() if name not in vocabulary.OURS}
+        context |= vocabulary.context(grant, facts)
+    if request.action not in known.contexts:
+        raise WrongType("action.name", "one that the policies know")
+    principal = _entity("subject", request.subject_type, request.subject_id, subject_properties, policy_set)
+    resource = _entity(
+        "resource", request.resource_type, request.resource_id, request.resource_properties, policy_set
+    )
+    named = {(one["uid"]["type"], one["uid"]["id"]): one for one in (principal, resource)}
+    question = {
+        "principal": principal["uid"],
+        "action": {"type": "Action", "id": request.action},
+        "resource": resource["uid"],
+        "context": encode.record(context, known.contexts[request.action], known, "context"),
+    }
+    return question, list({**policy_set.entities, **named}.values())
+
+
+def _entity(role: str, kind: str, name: str, properties: Any, policy_set: PolicySet) -> dict[str, Any]:
+    """An entity of the question: the request's properties over the static entity's attributes."""
+    shape = policy_set.declared.entities.get(kind)
+    if shape is None:
+        raise WrongType(f"{role}.type", "one that the policies know")
+    static = policy_set.entities.get((kind, name), {"attrs": {}, "parents": []})
+    given = {member: properties[member] for member in shape.members if properties.get(member) is not None}
+    attributes = dict(static["attrs"])
+    for member, value in given.items():
+        attributes[member] = encode.encode(
+            value, shape.members[member].type, policy_set.declared, f"{role}.properties.{member}"
+        )
+    for member, rule in shape.members.items():
+        if rule.required and member not in attributes:
+            raise WrongType(f"{role}.properties.{member}", "given")
+    return {"uid": {"type": kind, "id": name}, "attrs": attributes, "parents": static["parents"]}
+
+
+def _deny(policy_set: PolicySet, *reasons: Reason) -> Decision:
+    return Decision(False, reasons, (), policy_set.digest)
+
+
+def _reasons(text: str) -> dict[str, Reason]:
+    """Cedar's positional ids, mapped to the policies' own, in the order in which they stand."""
+    policies = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
+    reasons: dict[str, Reason] = {}
+    for name in sorted(policies, key=lambda one: int(one.removeprefix("policy"))):
+        annotations = policies[name].get("annotations") or {}
+        if not annotations.get("id") or not annotations.get("explanation"):
+            raise PolicyError(f"policy number {name.removeprefix('policy')} has no @id or no @explanation")
+        if annotations["id"] in {reason.policy for reason in reasons.values()}:
+            raise PolicyError(f"two policies have the @id {annotations['id']}")
+        reasons[name] = Reason(annotations["id"], annotations["explanation"])
+    return reasons
+
+
+def _digest(directory: Path, files: list[Path]) -> str:
+    """SHA-256 over name and content of every file that can change a decision."""
+    sha = hashlib.sha256()
+    for path in sorted({*files, *directory.glob("catalogue/*.yaml")}):
+        if path.is_file():
+            name, content = path.relative_to(directory).as_posix().encode(), path.read_bytes()
+            sha.update(len(name).to_bytes(8) + name + len(content).to_bytes(8) + content)
+    return f"sha256:{sha.hexdigest()}"

@@ -1,0 +1,138 @@
+"""What a decision is made of, and the decision: plain frozen data that can be written down and read back.
+
+Pure: no Flask, no SQL, no clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from consent_service.clock import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """One AuthZEN question (Authorization API 1.0 section 5), its form checked at the edge."""
+
+    subject_type: str
+    subject_id: str
+    action: str
+    resource_type: str
+    resource_id: str
+    subject_properties: Mapping[str, Any] = field(default_factory=dict)
+    action_properties: Mapping[str, Any] = field(default_factory=dict)
+    resource_properties: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The question in the standard's own shape."""
+        return {
+            "subject": {
+                "type": self.subject_type,
+                "id": self.subject_id,
+                "properties": dict(self.subject_properties),
+            },
+            "action": {"name": self.action, "properties": dict(self.action_properties)},
+            "resource": {
+                "type": self.resource_type,
+                "id": self.resource_id,
+                "properties": dict(self.resource_properties),
+            },
+            "context": dict(self.context),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PartyFacts:
+    """What the registry says of the party that would read."""
+
+    client_id: str
+    organisation: str
+    status: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "client_id": self.client_id,
+            "organisation": self.organisation,
+            "status": self.status,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HolderFacts:
+    """The holder that asks; ``serves`` are those of the grant's locations that are its own."""
+
+    client_id: str
+    status: str
+    serves: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The moment of the decision: when, for which holder, and how much of the grant was used.
+
+    ``reads`` counts permits for this data set in the grant's present window.
+    ``purpose_data_sets`` are those that the catalogue allows for the grant's purpose.
+    """
+
+    time: dt.datetime
+    holder: HolderFacts
+    reads: int = 0
+    purpose_data_sets: frozenset[str] = frozenset()
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, so that the ledger can hold it and the decision be made again."""
+        return {
+            "time": rfc3339(self.time),
+            "holder": {
+                "client_id": self.holder.client_id,
+                "status": self.holder.status,
+                "serves": sorted(self.holder.serves),
+            },
+            "reads": self.reads,
+            "purpose_data_sets": sorted(self.purpose_data_sets),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Facts:
+        """The inverse of :meth:`to_json`."""
+        holder = document["holder"]
+        return cls(
+            dt.datetime.fromisoformat(document["time"]),
+            HolderFacts(holder["client_id"], holder["status"], frozenset(holder["serves"])),
+            document["reads"],
+            frozenset(document["purpose_data_sets"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A policy that decided, by its ``@id``, and its explanation in plain words."""
+
+    policy: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """What the permit binds its receiver to (AuthZEN obligations profile, draft 1)."""
+
+    id: str
+    type: str
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Permit or deny, with reasons; true when it permits."""
+
+    permit: bool
+    reasons: tuple[Reason, ...]
+    obligations: tuple[Obligation, ...]
+    policy_digest: str
+
+    def __bool__(self) -> bool:
+        return self.permit

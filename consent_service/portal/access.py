@@ -1,0 +1,140 @@
+"""Who is looking: the signed-in person, the business they act for, and nobody else's."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, cast
+from urllib.parse import quote, urlsplit
+
+import structlog
+from flask import g, redirect, request, session, url_for
+from werkzeug.wrappers import Response
+
+from consent_service.config import Settings
+from consent_service.db import reading
+from consent_service.errors import ServiceError
+from consent_service.portal import words
+from consent_service.registry import identifiers, people
+from consent_service.registry.model import Representation
+from consent_service.registry.people import Person
+from consent_service.registry.registers.base import Register, RegisterUnavailable
+from consent_service.web.current import current, named, now
+from consent_service.web.session import ServerSession
+
+P = ParamSpec("P")
+PERSON, OWNER, HOW = "person_id", "owner", "signed_in"
+
+
+def register() -> Register:
+    """The business register that the application was made with."""
+    return cast("Register", named("register"))
+
+
+def sign_in(person_id: str, how: str) -> None:
+    """Begin a signed-in session under a new key; ``how`` is ``eid`` or ``passkey``."""
+    browser = cast("ServerSession", session)
+    browser.renew()
+    browser[PERSON] = person_id
+    browser[HOW] = {"how": how, "at": now().isoformat()}
+    browser.pop(OWNER, None)
+
+
+def sign_out() -> None:
+    """End the session and everything in it."""
+    browser = cast("ServerSession", session)
+    browser.renew()
+    browser.clear()
+
+
+def person() -> Person | None:
+    """The person who is signed in, or None."""
+    if "person" not in g:
+        person_id = session.get(PERSON)
+        g.person = people.find(reading(), person_id) if person_id else None
+    return cast("Person | None", g.person)
+
+
+def rights() -> list[Representation]:
+    """What the person may act for at this moment; the register is asked again when it is time."""
+    who = person()
+    if who is None:
+        return []
+    if "rights" not in g:
+        moment = now()
+        try:
+            people.refresh(who.person_id, register(), current(Settings).secret_key, moment)
+        except RegisterUnavailable as error:
+            structlog.get_logger().warning("register unavailable", problem=error.code)
+        g.rights = [one for one in people.representations(reading(), who.person_id) if one.holds(moment)]
+    return cast("list[Representation]", g.rights)
+
+
+def right_for(owner: str | None) -> Representation:
+    """The person's right to act for this owner.
+
+    :raises ServiceError: ``not_your_organisation``
+    """
+    for right in rights():
+        if right.owner == owner:
+            return right
+    raise ServiceError("not_your_organisation", "You can't act for this business.", status=403)
+
+
+def acting() -> Representation | None:
+    """The business that the person acts for now: the one chosen last, else the first."""
+    chosen = session.get(OWNER)
+    return next((right for right in rights() if right.owner == chosen), next(iter(rights()), None))
+
+
+def choose(owner: str) -> None:
+    """Act for this business from now on.
+
+    :raises ServiceError: ``not_your_organisation``
+    """
+    right = right_for(owner)
+    session[OWNER] = right.owner
+
+
+def signed_in(view: Callable[P, Any]) -> Callable[P, Any]:
+    """Send whoever is not signed in to sign in first, and back afterwards."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+        if person() is None:
+            here = request.full_path.rstrip("?") if request.method == "GET" else url_for("portal.overview")
+            return redirect(f"{url_for('portal.sign_in')}?next={quote(here)}", 303)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def local_path(target: str | None) -> str:
+    """``target`` when it is a path of this site, else the overview: no open redirect."""
+    target = target or ""
+    if not target.startswith("/") or target.startswith(("//", "/\\")) or not target.isprintable():
+        return url_for("portal.overview")
+    parts = urlsplit(target)
+    return target if not parts.scheme and not parts.netloc else url_for("portal.overview")
+
+
+def as_organisation(right: Representation) -> dict[str, str]:
+    """A business as the templates show it."""
+    return {
+        "identifier": right.owner,
+        "name": right.owner_name,
+        "country": identifiers.country_of(right.owner),
+        "role_text": words.role(right.role),
+    }
+
+
+def signed_in_at() -> tuple[str, dt.datetime] | None:
+    """How and when the person signed in."""
+    how = session.get(HOW)
+    return (how["how"], dt.datetime.fromisoformat(how["at"])) if how else None
+
+
+def go(target: str) -> Response:
+    """Redirect by 303, so that a form is never sent twice."""
+    return redirect(target, 303)

@@ -1,0 +1,197 @@
+"""The owner's page for one request: read it, narrow it, answer it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, render_template, request, session, url_for
+from marshmallow import ValidationError
+from werkzeug.wrappers import Response
+
+from consent_service.db import reading, writing
+from consent_service.errors import ServiceError
+from consent_service.grants import service, store
+from consent_service.grants.model import Period, Request, Status, Terms
+from consent_service.portal import access, shown
+from consent_service.portal.schemas import AnswerSchema
+from consent_service.registry import parties
+from consent_service.web.current import now
+from consent_service.web.headers import allow_form_to
+from consent_service.web.texts import format_date, gettext
+
+BEGUN = "authorizations"  # the requests that this browser brought along, noted by the authorization endpoint
+FIELDS = ("period_from", "period_to", "valid_until")
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put this file's routes on the portal's blueprint."""
+    blueprint.get("/requests/<request_id>")(request_page)
+    blueprint.post("/requests/<request_id>/answer")(answer)
+
+
+@access.signed_in
+def request_page(request_id: str) -> tuple[str, int] | str:
+    """Show a request to somebody who may answer it; from then on it is open."""
+    asked = _find(request_id)
+    if closed := _closed(asked):
+        return closed
+    _may_answer(asked)
+    who = access.person()
+    with writing() as database:
+        asked = service.open_request(database, request_id, who.person_id if who else "", now())
+    return _page(asked, {}, _values(asked.terms))
+
+
+@access.signed_in
+def answer(request_id: str) -> tuple[str, int] | Response | str:
+    """Approve, as asked or narrower, or decline."""
+    asked = _find(request_id)
+    if closed := _closed(asked):
+        return closed
+    _may_answer(asked)
+    who = access.person()
+    person_id = who.person_id if who else ""
+    form: dict[str, Any] = {name: value for name, value in request.form.items() if value}
+    form["datatypes"] = request.form.getlist("datatypes")
+    try:
+        filled = AnswerSchema().load(form)
+    except ValidationError as error:
+        errors = {name: gettext("Enter a date.") for name in FIELDS if name in error.messages_dict}
+        return _page(asked, errors or {"answer": gettext("Approve or decline.")}, form), 400
+    if filled["answer"] == "decline":
+        with writing() as database:
+            service.decline(database, request_id, person_id, now())
+        return _back(request_id, url_for("portal.overview"))
+    terms, errors = _narrowed(asked.terms, filled)
+    if errors:
+        return _page(asked, errors, form), 400
+    right = access.right_for(terms.owner)
+    with writing() as database:
+        grant = service.approve(database, request_id, terms, (person_id, right), now())
+    access.choose(right.owner)
+    return _back(request_id, url_for("portal.grant_page", grant_id=grant.grant_id))
+
+
+def _narrowed(asked: Terms, filled: dict[str, Any]) -> tuple[Terms, dict[str, str]]:
+    """The terms that the owner gives, and a sentence for each field that can't be meant."""
+    errors: dict[str, str] = {}
+    chosen = tuple(name for name in asked.datatypes if name in filled["datatypes"])
+    if not chosen:
+        errors["datatypes"] = gettext("Choose at least one data set, or decline.")
+    start = filled["period_from"] or asked.period.start
+    end = filled["period_to"] or asked.period.end
+    if not asked.period.start <= start <= asked.period.end:
+        errors["period_from"] = gettext(
+            "The period can start between %(first)s and %(last)s.",
+            first=format_date(asked.period.start),
+            last=format_date(asked.period.end),
+        )
+    if end > asked.period.end or end < start:
+        errors["period_to"] = gettext(
+            "The period can end between its start and %(last)s.", last=format_date(asked.period.end)
+        )
+    last = filled["valid_until"]
+    until = asked.access.valid_until
+    if last and last < until.date():
+        until = dt.datetime.combine(last, dt.time(23, 59, 59), dt.UTC)
+    if last and (last > asked.access.valid_until.date() or until <= now()):
+        errors["valid_until"] = gettext(
+            "Access can end between today and %(last)s.", last=format_date(asked.access.valid_until)
+        )
+    owner = asked.owner or filled["owner"]
+    if owner not in {right.owner for right in access.rights()}:
+        errors["owner"] = gettext("Choose the business that you answer for.")
+    return (
+        replace(
+            asked,
+            owner=owner,
+            datatypes=chosen,
+            period=Period(start, end),
+            access=replace(asked.access, valid_until=until),
+        ),
+        errors,
+    )
+
+
+def _page(asked: Request, errors: dict[str, str], values: dict[str, Any]) -> str:
+    client = parties.find(reading(), asked.client_id)
+    allow_form_to(*sorted({_origin(uri) for uri in client.redirect_uris}) if client else ())
+    choices = [access.as_organisation(right) for right in access.rights()]
+    fixed = next((one for one in choices if one["identifier"] == asked.owner), None)
+    ask = {
+        "request_id": asked.request_id,
+        "party": shown.party(asked.party),
+        "owner_fixed": fixed,
+        "owner_choices": [fixed] if fixed else choices,
+        "answer_before": asked.expires_at,
+        **shown.terms(asked.terms),
+    }
+    return render_template("request.html", ask=ask, errors=errors, values=values)
+
+
+def _values(terms: Terms) -> dict[str, Any]:
+    return {
+        "datatypes": list(terms.datatypes),
+        "period_from": terms.period.start.isoformat(),
+        "period_to": terms.period.end.isoformat(),
+        "valid_until": terms.access.valid_until.date().isoformat(),
+        "owner": terms.owner,
+    }
+
+
+def _find(request_id: str) -> Request:
+    found = store.find_request(reading(), request_id)
+    if found is None:
+        raise ServiceError("unknown_request", gettext("There is no such request."), status=404)
+    return found
+
+
+def _may_answer(asked: Request) -> None:
+    """Somebody who represents the owner; where none is named, somebody who represents anybody."""
+    if asked.owner is not None:
+        access.right_for(asked.owner)
+    elif not access.rights():
+        raise ServiceError(
+            "not_your_organisation",
+            gettext("You are not registered as somebody who may act for a business."),
+            status=403,
+        )
+
+
+def _closed(asked: Request) -> tuple[str, int] | None:
+    """The page for a request that takes no answer any more, or None."""
+    if asked.status in {Status.REQUESTED, Status.OPEN} and now() < asked.expires_at:
+        return None
+    if asked.status in {Status.REQUESTED, Status.OPEN, Status.LAPSED}:
+        with writing() as database:
+            service.lapse(database, asked.request_id, now())
+        title, text = (
+            gettext("This request has run out"),
+            gettext("Nothing was shared. The party can ask again."),
+        )
+    else:
+        title = gettext("This request was answered already")
+        text = gettext("Nothing more was changed. You find what you granted under Grants.")
+    name = shown.party(asked.party)["name"]
+    link = {"href": url_for("portal.overview"), "text": gettext("Go to the overview")}
+    if asked.request_id in session.get(BEGUN, []):
+        link = {
+            "href": url_for("oauth.authorize_return", request_id=asked.request_id),
+            "text": gettext("Go back to %(name)s", name=name),
+        }
+    return render_template("request_closed.html", title=title, text=text, link=link), 409
+
+
+def _back(request_id: str, otherwise: str) -> Response:
+    """On to the party in the browser that came from there, else stay here."""
+    if request_id in session.get(BEGUN, []):
+        return access.go(url_for("oauth.authorize_return", request_id=request_id))
+    return access.go(otherwise)
+
+
+def _origin(uri: str) -> str:
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,35 @@
+"""The portal's forms, as marshmallow schemas: everything a browser sends is checked here."""
+
+from __future__ import annotations
+
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+
+class Form(Schema):
+    """A form's fields; what the page did not ask for (the CSRF token) is left out."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class AnswerSchema(Form):
+    """An owner's answer to a request; dates are ISO 8601, as date inputs send them."""
+
+    answer = fields.String(required=True, validate=validate.OneOf(["approve", "decline"]))
+    owner = fields.String(load_default=None, validate=validate.Length(max=64))
+    datatypes = fields.List(fields.String(), load_default=list)
+    period_from = fields.Date(load_default=None)
+    period_to = fields.Date(load_default=None)
+    valid_until = fields.Date(load_default=None)
+
+
+class ActForSchema(Form):
+    """Which business to act for."""
+
+    owner = fields.String(required=True, validate=validate.Length(max=64))
+
+
+class PasskeyName(Form):
+    """What a person calls a passkey."""
+
+    name = fields.String(load_default="", validate=validate.Length(max=60))

@@ -1,0 +1,158 @@
+"""Grants, requests and ledger lines as the templates show them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from consent_service.db import reading
+from consent_service.grants import store
+from consent_service.grants.catalogue import Catalogue
+from consent_service.grants.model import Grant, Request, Status, Terms
+from consent_service.ledger import store as ledger
+from consent_service.ledger.model import Kind
+from consent_service.ledger.store import PayloadRow
+from consent_service.portal import words
+from consent_service.registry import identifiers, parties, people
+from consent_service.registry.model import OrganisationRole
+from consent_service.web.current import current, now
+from consent_service.web.texts import format_date, gettext
+
+DECISIONS = (Kind.DECISION_PERMIT, Kind.DECISION_DENY)
+CHANGES = (Kind.GRANT_ACTIVATED, Kind.GRANT_REVOKED, Kind.GRANT_EXPIRED, Kind.GRANT_EXHAUSTED)
+NO_CHANGES_BEFORE = 200
+
+
+def party(identifier: str) -> dict[str, Any]:
+    """An organisation that asks or reads."""
+    found = parties.organisation(reading(), identifier)
+    country = identifiers.country_of(identifier)
+    return {
+        "name": found.name if found else identifier,
+        "identifier": identifier,
+        "number": identifier.partition(":")[2],
+        "country": country,
+        "country_name": words.country(country),
+        "verified": found is not None,
+        "verified_text": gettext("Name checked by %(source)s", source=found.verified_by) if found else "",
+    }
+
+
+def terms(of: Terms) -> dict[str, Any]:
+    """Terms in plain words."""
+    catalogue = current(Catalogue)
+    holders = parties.holders_of(reading(), of.locations)
+    purpose = catalogue.purpose(of.purpose)
+    language = words.language()
+    sets = [(name, catalogue.data_set(name)) for name in of.datatypes]
+    return {
+        "purpose": {
+            "name": words.purpose(catalogue, of.purpose),
+            "description": purpose.description(language) if purpose else "",
+        },
+        "data_sets": [
+            {
+                "id": name,
+                "name": found.name(language) if found else name,
+                "description": found.description(language) if found else "",
+            }
+            for name, found in sets
+        ],
+        "period_from": of.period.start,
+        "period_to": of.period.end,
+        "access_text": words.access(of.access),
+        "valid_until": of.access.valid_until,
+        "retention_text": words.retention(of.retention),
+        "onward_text": words.onward([party(one)["name"] for one in of.onward_sharing]),
+        "legal_basis_text": words.legal_basis(of.legal_basis),
+        "message": words.message(of),
+        "sources": [words.source(location, holders.get(location)) for location in of.locations],
+    }
+
+
+def waiting(request: Request) -> dict[str, Any]:
+    """A request in the inbox."""
+    return {
+        "request_id": request.request_id,
+        "party_name": party(request.party)["name"],
+        "purpose_name": words.purpose(current(Catalogue), request.terms.purpose),
+        "asked_at": request.created_at,
+        "expires_at": request.expires_at,
+    }
+
+
+def grant(of: Grant) -> dict[str, Any]:
+    """A grant in a list, with how it was used."""
+    reads = ledger.payloads_of(reading(), of.owner, [Kind.DECISION_PERMIT], grant_id=of.grant_id, limit=1)
+    catalogue = current(Catalogue)
+    asking = party(of.party)
+    live = of.status is Status.ACTIVE and now() < of.terms.access.valid_until
+    return {
+        "grant_id": of.grant_id,
+        "party_name": asking["name"],
+        "party_country": asking["country"],
+        "purpose_name": words.purpose(catalogue, of.terms.purpose),
+        "data_set_names": [words.data_set(catalogue, name) for name in of.terms.datatypes],
+        "valid_until": of.terms.access.valid_until,
+        "status": of.status.value if live or of.status is not Status.ACTIVE else Status.EXPIRED.value,
+        "status_text": words.status(of.status, of.terms.access.valid_until, now()),
+        "reads": ledger.count(reading(), of.owner, Kind.DECISION_PERMIT, of.grant_id),
+        "last_read": reads[0].time if reads else None,
+        "revocable": of.status is Status.ACTIVE,
+    }
+
+
+def grants_of(owner: str) -> list[Grant]:
+    """An owner's grants, newest first."""
+    return store.current_of_owner(reading(), owner)
+
+
+def event(row: PayloadRow) -> dict[str, Any]:
+    """A decision as a line of the activity list."""
+    catalogue = current(Catalogue)
+    payload = json.loads(row.body)
+    asked = payload["asked"]
+    start, end = (_date(asked.get(name)) for name in ("from", "to"))
+    client = parties.find(reading(), asked["party"])
+    return {
+        "time": row.time,
+        "permit": row.kind == Kind.DECISION_PERMIT,
+        "party_name": client.organisation.name if client else asked["party"],
+        "data_set_name": words.data_set(catalogue, asked["data_set"]),
+        "period_text": f"{format_date(start)} – {format_date(end)}" if start and end else "",
+        "grant_id": row.grant_id,
+        "purpose_name": words.purpose(catalogue, asked["purpose"]) if asked.get("purpose") else "",
+        "reasons": [reason["text"] for reason in payload["reasons"]],
+        "entry_id": row.entry_id,
+    }
+
+
+def history(of: Grant) -> list[dict[str, Any]]:
+    """What became of a grant, newest first, and by whom."""
+    rows = ledger.payloads_of(reading(), of.owner, CHANGES, grant_id=of.grant_id, limit=NO_CHANGES_BEFORE)
+    texts = {
+        Kind.GRANT_ACTIVATED: gettext("Given"),
+        Kind.GRANT_REVOKED: gettext("Taken back"),
+        Kind.GRANT_EXPIRED: gettext("Ended, because its time was over"),
+        Kind.GRANT_EXHAUSTED: gettext("Ended, because everything was read once"),
+    }
+    return [
+        {"time": row.time, "text": texts[Kind(row.kind)], "by": _actor(json.loads(row.body))} for row in rows
+    ]
+
+
+def _actor(payload: dict[str, Any]) -> str:
+    person = people.find(reading(), payload["actor"])
+    if person is None:
+        return gettext("the service")
+    if "role" not in payload:
+        return person.name
+    return f"{person.name}, {words.role(OrganisationRole(payload['role']))}"
+
+
+def _date(text: object) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(str(text))
+    except ValueError:
+        return None

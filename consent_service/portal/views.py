@@ -1,0 +1,158 @@
+"""The portal's pages for an owner: overview, grants, activity, account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, render_template, request, url_for
+from marshmallow import ValidationError
+from werkzeug.wrappers import Response
+
+from consent_service.db import reading, writing
+from consent_service.errors import ServiceError
+from consent_service.grants import service, store
+from consent_service.grants.model import Grant, Status
+from consent_service.ledger import store as ledger
+from consent_service.portal import access, answering, shown, sign_in
+from consent_service.portal.schemas import ActForSchema
+from consent_service.registry import passkeys
+from consent_service.web.current import now
+from consent_service.web.texts import format_datetime, gettext
+
+PAGE = 25
+LATEST = 5
+
+blueprint = Blueprint("portal", __name__, template_folder="templates", static_folder="static")
+sign_in.add_routes(blueprint)
+answering.add_routes(blueprint)
+
+
+@blueprint.get("/")
+@access.signed_in
+def overview() -> str:
+    right = access.acting()
+    if right is None:
+        return render_template("overview.html", requests=[], grants=[], events=[])
+    waiting = store.open_requests(reading(), right.owner, now())
+    active = [one for one in shown.grants_of(right.owner) if _active(one)]
+    events = ledger.payloads_of(reading(), right.owner, shown.DECISIONS, limit=LATEST)
+    return render_template(
+        "overview.html",
+        requests=[shown.waiting(one) for one in waiting],
+        grants=[shown.grant(one) for one in active],
+        events=[shown.event(row) for row in events],
+    )
+
+
+@blueprint.post("/act-for")
+@access.signed_in
+def act_for() -> Response:
+    try:
+        owner = ActForSchema().load(request.form.to_dict())["owner"]
+    except ValidationError as error:
+        raise ServiceError("invalid_request", gettext("Choose a business.")) from error
+    access.choose(owner)
+    return access.go(url_for("portal.overview"))
+
+
+@blueprint.get("/grants")
+@access.signed_in
+def grants() -> str:
+    right = access.acting()
+    which = request.args.get("show", "active")
+    which = which if which in {"active", "ended", "all"} else "active"
+    found = shown.grants_of(right.owner) if right else []
+    if which != "all":
+        found = [one for one in found if _active(one) is (which == "active")]
+    return render_template("grants.html", grants=[shown.grant(one) for one in found], filter=which)
+
+
+@blueprint.get("/grants/<grant_id>")
+@access.signed_in
+def grant_page(grant_id: str) -> str:
+    grant = _own(grant_id)
+    rows = ledger.payloads_of(reading(), grant.owner, shown.DECISIONS, grant_id=grant_id, limit=PAGE)
+    history = shown.history(grant)
+    given = history[-1] if history else {"by": "", "time": grant.created_at}
+    page: dict[str, Any] = {
+        **shown.grant(grant),
+        **shown.terms(grant.terms),
+        "version": grant.version,
+        "party": shown.party(grant.party),
+        "given_by": given["by"],
+        "given_at": given["time"],
+        "history": history,
+    }
+    return render_template("grant.html", grant=page, events=[shown.event(row) for row in rows])
+
+
+@blueprint.post("/grants/<grant_id>/revoke")
+@access.signed_in
+def revoke(grant_id: str) -> Response:
+    """Take a grant back, in one action; true at the very next data request."""
+    grant = _own(grant_id)
+    person = access.person()
+    with writing() as database:
+        service.revoke(database, grant.owner, grant_id, person.person_id if person else "", now())
+    name = shown.party(grant.party)["name"]
+    flash(gettext("Taken back. %(name)s gets nothing more from now on.", name=name), "success")
+    return access.go(url_for("portal.grant_page", grant_id=grant_id))
+
+
+@blueprint.get("/activity")
+@access.signed_in
+def activity() -> str:
+    right = access.acting()
+    before = request.args.get("before", type=int)
+    rows = (
+        ledger.payloads_of(reading(), right.owner, shown.DECISIONS, before=before, limit=PAGE + 1)
+        if right
+        else []
+    )
+    older = url_for("portal.activity", before=rows[PAGE - 1].index) if len(rows) > PAGE else None
+    return render_template(
+        "activity.html",
+        events=[shown.event(row) for row in rows[:PAGE]],
+        older=older,
+        newer=url_for("portal.activity") if before is not None else None,
+    )
+
+
+@blueprint.get("/account")
+@access.signed_in
+def account() -> str:
+    person = access.person()
+    how = access.signed_in_at()
+    texts = {"eid": gettext("with your eID"), "passkey": gettext("with a passkey")}
+    sign_in_text = (
+        gettext("You signed in %(how)s on %(time)s.", how=texts[how[0]], time=format_datetime(how[1]))
+        if how
+        else ""
+    )
+    return render_template(
+        "account.html",
+        passkeys=passkeys.list_of(reading(), person.person_id) if person else [],
+        sign_in_text=sign_in_text,
+    )
+
+
+@blueprint.app_context_processor
+def globals_of_every_page() -> dict[str, Any]:
+    right = access.acting() if access.person() else None
+    return {
+        "person": access.person(),
+        "organisations": [access.as_organisation(one) for one in access.rights()],
+        "owner": access.as_organisation(right) if right else None,
+    }
+
+
+def _own(grant_id: str) -> Grant:
+    """The grant, when it is one of a business that this person may act for; else there is none."""
+    for right in access.rights():
+        if grant := store.current(reading(), right.owner, grant_id):
+            return grant
+    raise ServiceError("unknown_grant", gettext("There is no such grant."), status=404)
+
+
+def _active(grant: Grant) -> bool:
+    return grant.status is Status.ACTIVE and now() < grant.terms.access.valid_until

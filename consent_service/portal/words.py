@@ -1,0 +1,120 @@
+"""Terms in plain words: what the owner reads is made here, from the catalogue, never by the asking party."""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import urlsplit
+
+from flask_babel import get_locale
+
+from consent_service.grants.catalogue import Catalogue
+from consent_service.grants.model import Access, Mode, Status, Terms, Unit
+from consent_service.registry.model import Client, OrganisationRole
+from consent_service.web.texts import gettext, ngettext
+
+
+def language() -> str:
+    """The language of this page, as the catalogue names it."""
+    locale = get_locale()
+    return str(locale.language) if locale else "en"
+
+
+def country(code: str) -> str:
+    """A country's name by its ISO 3166 code."""
+    locale = get_locale()
+    return str(locale.territories.get(code, code)) if locale else code
+
+
+def role(of: OrganisationRole) -> str:
+    """A role as its holder would say it."""
+    return {
+        OrganisationRole.CHAIR: gettext("Chair of the board"),
+        OrganisationRole.MANAGING_DIRECTOR: gettext("Managing director"),
+        OrganisationRole.SOLE_PROPRIETOR: gettext("Sole proprietor"),
+    }[of]
+
+
+def access(of: Access) -> str:
+    """How often the data may be read."""
+    if of.mode is Mode.ONCE:
+        return gettext("Once")
+    if of.frequency is None:
+        return gettext("As often as needed")
+    count = of.frequency.value
+    return {
+        Unit.HOUR: ngettext("At most once an hour", "At most %(num)d times an hour", count),
+        Unit.DAY: ngettext("At most once a day", "At most %(num)d times a day", count),
+        Unit.WEEK: ngettext("At most once a week", "At most %(num)d times a week", count),
+        Unit.MONTH: ngettext("At most once a month", "At most %(num)d times a month", count),
+        Unit.YEAR: ngettext("At most once a year", "At most %(num)d times a year", count),
+    }[of.frequency.unit]
+
+
+def retention(duration: str) -> str:
+    """How long the party keeps its copy (ISO 8601 duration, checked when it came in)."""
+    number = int("".join(character for character in duration if character.isdigit()) or 0)
+    if number == 0:
+        return gettext("Looks at it and keeps no copy")
+    match duration[-1]:
+        case "D":
+            return ngettext("Deletes its copy after one day", "Deletes its copy after %(num)d days", number)
+        case "W":
+            return ngettext("Deletes its copy after one week", "Deletes its copy after %(num)d weeks", number)
+        case "M":
+            return ngettext(
+                "Deletes its copy after one month", "Deletes its copy after %(num)d months", number
+            )
+        case _:
+            return ngettext("Deletes its copy after one year", "Deletes its copy after %(num)d years", number)
+
+
+def onward(names: list[str]) -> str:
+    """Whom the party may pass the data on to."""
+    if not names:
+        return gettext("Not passed on to anyone")
+    return gettext("Passed on to %(names)s", names=", ".join(names))
+
+
+def legal_basis(basis: str) -> str:
+    """On which legal ground the party reads (GDPR article 6 calls it lawfulness)."""
+    if basis == "consent":
+        return gettext("Your consent. You can take it back at any time.")
+    return basis
+
+
+def message(terms: Terms) -> str | None:
+    """The party's own words, in the page's language where it wrote that, else in its first."""
+    texts = dict(terms.message)
+    return texts.get(language()) or next(iter(texts.values()), None)
+
+
+def source(location: str, holder: Client | None) -> str:
+    """Where the data is read: the holder's name, and the address for whom that is not enough."""
+    host = urlsplit(location).netloc
+    if holder is None:
+        return gettext("%(host)s (not a registered data holder)", host=host)
+    return gettext("%(name)s (%(host)s)", name=holder.organisation.name, host=host)
+
+
+def status(of: Status, valid_until: dt.datetime, now: dt.datetime) -> str:
+    """A grant's state in one word or two."""
+    if of is Status.ACTIVE and now >= valid_until:
+        of = Status.EXPIRED
+    return {
+        Status.ACTIVE: gettext("Active"),
+        Status.REVOKED: gettext("Taken back"),
+        Status.EXPIRED: gettext("Ended"),
+        Status.EXHAUSTED: gettext("Used up"),
+    }.get(of, of.value)
+
+
+def purpose(catalogue: Catalogue, purpose_id: str) -> str:
+    """A purpose's name, or its id where the catalogue no longer has it."""
+    found = catalogue.purpose(purpose_id)
+    return found.name(language()) if found else purpose_id
+
+
+def data_set(catalogue: Catalogue, data_set_id: str) -> str:
+    """A data set's name, or its id where the catalogue does not have it."""
+    found = catalogue.data_set(data_set_id)
+    return found.name(language()) if found else data_set_id

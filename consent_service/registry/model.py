@@ -1,0 +1,99 @@
+"""Who takes part, as frozen data: organisations, clients, persons, representation.
+
+Pure: no Flask, no SQL, no clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class ClientRole(StrEnum):
+    """What an organisation's OAuth client is here for."""
+
+    PARTY = "party"
+    HOLDER = "holder"
+
+
+class Standing(StrEnum):
+    """Whether an organisation or client may take part."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class OrganisationRole(StrEnum):
+    """A person's role in a business, in the words of the Nordic registers' role vocabulary."""
+
+    CHAIR = "chair"
+    MANAGING_DIRECTOR = "managing_director"
+    SOLE_PROPRIETOR = "sole_proprietor"
+
+
+REPRESENTATION_LIFE = dt.timedelta(hours=1)
+"""How long a role counts after the register said so: who resigns is out within the hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A legal entity; ``verified_by`` names the source of its name and standing."""
+
+    identifier: str
+    name: str
+    country: str
+    status: Standing
+    verified_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An organisation's OAuth client (RFC 7591 section 2 names its members)."""
+
+    client_id: str
+    role: ClientRole
+    name: str
+    organisation: Organisation
+    status: Standing
+    jwks: dict[str, Any]
+    redirect_uris: tuple[str, ...]
+    resources: tuple[str, ...]
+
+    @property
+    def active(self) -> bool:
+        return self.status is Standing.ACTIVE and self.organisation.status is Standing.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class NationalIdentity:
+    """What an eID broker says of a person (OpenID Connect Core section 5.1)."""
+
+    issuer: str
+    subject: str
+    name: str
+    person_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredRole:
+    """A business register's statement that a person has a role in a business."""
+
+    organisation: str
+    name: str
+    role: OrganisationRole
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A person's right to act for an owner, and when its source last confirmed it."""
+
+    owner: str
+    owner_name: str
+    role: OrganisationRole
+    source: str
+    checked_at: dt.datetime
+
+    def holds(self, now: dt.datetime) -> bool:
+        return now - self.checked_at <= REPRESENTATION_LIFE

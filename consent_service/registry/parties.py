@@ -1,0 +1,191 @@
+"""Organisations and their clients: register, look up, suspend. Each change is a ledger entry."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from consent_service.config import check_origin
+from consent_service.errors import ServiceError
+from consent_service.ledger import store as ledger
+from consent_service.ledger.model import Kind
+from consent_service.registry import identifiers
+from consent_service.registry.model import Client, ClientRole, Organisation, Standing
+from consent_service.registry.store import ClientRow, OrganisationRow, ResourceRow
+
+KEY_MEMBERS = {"kty", "crv", "x", "y", "n", "e", "kid", "use", "alg"}
+MINIMUM_RSA_BITS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a new client is registered with (RFC 7591 section 2, as far as it is built)."""
+
+    role: ClientRole
+    name: str
+    organisation: str
+    jwks: dict[str, Any]
+    redirect_uris: Sequence[str] = ()
+    resources: Sequence[str] = ()
+    client_id: str = ""
+
+
+def register(session: Session, registration: Registration, now: dt.datetime) -> Client:
+    """Register a client, and its organisation where that is new; one ledger entry.
+
+    :raises ServiceError: ``invalid_client_metadata`` or ``invalid_redirect_uri`` (RFC 7591
+        section 3.2.2), ``invalid_identifier``
+    """
+    identifier = identifiers.parse(registration.organisation)
+    redirect_uris = [_redirect_uri(uri) for uri in registration.redirect_uris]
+    if registration.role is ClientRole.PARTY and not redirect_uris:
+        raise ServiceError("invalid_redirect_uri", "a party's client needs at least one redirect URI")
+    resources = [_resource(session, uri) for uri in registration.resources]
+    if resources and registration.role is not ClientRole.HOLDER:
+        raise _metadata("only a holder's client serves a resource")
+    name = registration.name.strip()
+    if not name or len(name) > 200 or not name.isprintable():
+        raise _metadata("a client's name has 1 to 200 printable characters")
+    client_id = registration.client_id or f"{registration.role}-{uuid.uuid4().hex[:16]}"
+    if session.get(ClientRow, client_id):
+        raise _metadata(f"client {client_id} is registered already")
+    introduce(session, identifier, name, "the operator")
+    row = ClientRow(
+        client_id=client_id,
+        role=registration.role,
+        name=name,
+        organisation_id=identifier,
+        status=Standing.ACTIVE,
+        jwks=public_jwks(registration.jwks),
+        redirect_uris=redirect_uris,
+        created_at=now,
+        resources=[ResourceRow(uri=uri) for uri in resources],
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    client = row.to_model()
+    _record(session, Kind.PARTY_REGISTERED, client, now)
+    return client
+
+
+def introduce(session: Session, identifier: str, name: str, verified_by: str) -> bool:
+    """Make an organisation known under its name, unless it is known already; True when it is new."""
+    if session.get(OrganisationRow, identifier):
+        return False
+    session.add(
+        OrganisationRow(
+            identifier=identifier,
+            name=name,
+            country=identifiers.country_of(identifier),
+            status=Standing.ACTIVE,
+            verified_by=verified_by,
+        )
+    )
+    session.flush()
+    return True
+
+
+def find(session: Session, client_id: str) -> Client | None:
+    """The client with this id, or None."""
+    row = session.get(ClientRow, client_id)
+    return row.to_model() if row else None
+
+
+def organisation(session: Session, identifier: str) -> Organisation | None:
+    """The organisation with this identifier (short form), or None."""
+    row = session.get(OrganisationRow, identifier)
+    return row.to_model() if row else None
+
+
+def holders_of(session: Session, locations: Sequence[str]) -> dict[str, Client]:
+    """Which holder serves each of these addresses; an address that nobody registered is left out."""
+    rows = session.execute(
+        select(ResourceRow.uri, ClientRow)
+        .join(ClientRow, ClientRow.client_id == ResourceRow.client_id)
+        .where(ResourceRow.uri.in_(locations))
+    )
+    return {uri: row.to_model() for uri, row in rows}
+
+
+def set_standing(
+    session: Session, identifier: str, standing: Standing, *, reason: str, now: dt.datetime
+) -> Organisation:
+    """Suspend or resume an organisation: from the next decision on, all its clients with it.
+
+    :raises ServiceError: ``unknown_organisation``
+    """
+    ledger.hold(session)  # so that no decision stands between the change and its entry
+    row = session.get(OrganisationRow, identifiers.parse(identifier))
+    if row is None:
+        raise ServiceError("unknown_organisation", f"{identifier} takes no part here", status=404)
+    row.status = standing
+    kind = Kind.PARTY_SUSPENDED if standing is Standing.SUSPENDED else Kind.PARTY_RESUMED
+    ledger.append(
+        session, kind, {"organisation": row.identifier, "status": standing.value, "reason": reason}, now=now
+    )
+    return row.to_model()
+
+
+def public_jwks(jwks: dict[str, Any]) -> dict[str, Any]:
+    """Check a client's JWK Set (RFC 7517) and keep its public members only.
+
+    :raises ServiceError: ``invalid_client_metadata``: no key, a symmetric or a weak one
+    """
+    try:
+        keys = [{name: value for name, value in key.items() if name in KEY_MEMBERS} for key in jwks["keys"]]
+        for key in KeySet.import_key_set({"keys": keys}).keys:  # type: ignore[arg-type]
+            if key.key_type == "oct":
+                raise _metadata("a client's key must be asymmetric")
+            if key.key_type == "RSA" and key.public_key.key_size < MINIMUM_RSA_BITS:
+                raise _metadata(f"an RSA key has at least {MINIMUM_RSA_BITS} bits")
+    except (KeyError, TypeError, AttributeError, ValueError, JoseError) as error:
+        raise _metadata("jwks must be a JWK Set with at least one public key") from error
+    if not keys:
+        raise _metadata("jwks must be a JWK Set with at least one public key")
+    return {"keys": keys}
+
+
+def _record(session: Session, kind: Kind, client: Client, now: dt.datetime) -> None:
+    payload = {
+        "client_id": client.client_id,
+        "role": client.role.value,
+        "name": client.name,
+        "organisation": client.organisation.identifier,
+        "organisation_name": client.organisation.name,
+        "redirect_uris": list(client.redirect_uris),
+        "resources": list(client.resources),
+        "key_ids": [str(key.get("kid", "")) for key in client.jwks["keys"]],
+    }
+    ledger.append(session, kind, payload, now=now, client_id=client.client_id)
+
+
+def _redirect_uri(uri: str) -> str:
+    parts = urlsplit(uri)
+    wrong = check_origin(parts._replace(query="", fragment="").geturl())
+    if wrong or parts.fragment or len(uri) > 2000 or not uri.isascii() or not uri.isprintable():
+        raise ServiceError(
+            "invalid_redirect_uri", f"{uri!r} {wrong or 'must be an https URL without fragment'}"
+        )
+    return uri
+
+
+def _resource(session: Session, uri: str) -> str:
+    if wrong := check_origin(uri):
+        raise _metadata(f"resource {uri!r} {wrong}")
+    if session.get(ResourceRow, uri):
+        raise _metadata(f"resource {uri} belongs to another holder")
+    return uri
+
+
+def _metadata(sentence: str) -> ServiceError:
+    return ServiceError("invalid_client_metadata", sentence)

@@ -1,0 +1,1 @@
+"""One adapter a business register behind one interface."""

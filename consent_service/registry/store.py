@@ -1,0 +1,136 @@
+"""The registry's tables: organisations, clients, persons, passkeys, representation."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from consent_service.db import Base, Instant
+from consent_service.registry.model import Client, ClientRole, Organisation, Standing
+
+
+class OrganisationRow(Base):
+    """An organisation that takes part as a party or a holder."""
+
+    __tablename__ = "organisation"
+
+    identifier: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    country: Mapped[str] = mapped_column(String(2))
+    status: Mapped[str] = mapped_column(String(16))
+    verified_by: Mapped[str] = mapped_column(Text)
+
+    def to_model(self) -> Organisation:
+        return Organisation(
+            self.identifier,
+            self.name,
+            self.country,
+            Standing(self.status),
+            self.verified_by,
+        )
+
+
+class ClientRow(Base):
+    """An OAuth client; only public keys are stored."""
+
+    __tablename__ = "client"
+
+    client_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(Text)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.identifier"), index=True)
+    status: Mapped[str] = mapped_column(String(16))
+    jwks: Mapped[dict[str, Any]] = mapped_column(JSON)
+    redirect_uris: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[dt.datetime] = mapped_column(Instant)
+
+    organisation: Mapped[OrganisationRow] = relationship(lazy="joined", innerjoin=True)
+    resources: Mapped[list[ResourceRow]] = relationship(lazy="selectin", order_by="ResourceRow.uri")
+
+    def to_model(self) -> Client:
+        return Client(
+            client_id=self.client_id,
+            role=ClientRole(self.role),
+            name=self.name,
+            organisation=self.organisation.to_model(),
+            status=Standing(self.status),
+            jwks=self.jwks,
+            redirect_uris=tuple(self.redirect_uris),
+            resources=tuple(row.uri for row in self.resources),
+        )
+
+
+class ResourceRow(Base):
+    """An address that a holder serves data at; it belongs to one holder only (RFC 8707 calls it resource)."""
+
+    __tablename__ = "holder_resource"
+
+    uri: Mapped[str] = mapped_column(String(512), primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id"), index=True)
+
+
+class PersonRow(Base):
+    """A person, known by the eID that introduced them. The national number is sealed."""
+
+    __tablename__ = "person"
+
+    person_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    eid_issuer: Mapped[str] = mapped_column(String(255))
+    eid_subject: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(Text)
+    sealed_person_number: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[dt.datetime] = mapped_column(Instant)
+
+    __table_args__ = (UniqueConstraint("eid_issuer", "eid_subject"),)
+
+
+class PasskeyRow(Base):
+    """A passkey's public half (WebAuthn section 4, credential record)."""
+
+    __tablename__ = "passkey"
+
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary(1023), primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.person_id"), index=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[dt.datetime] = mapped_column(Instant)
+    last_used: Mapped[dt.datetime | None] = mapped_column(Instant)
+
+
+class RepresentationRow(Base):
+    """A person's right to act for an owner, as its source last stated it."""
+
+    __tablename__ = "representation"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.person_id"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(32))
+    owner_name: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    checked_at: Mapped[dt.datetime] = mapped_column(Instant)
+
+    __table_args__ = (Index("ix_representation_person_id", "person_id"),)
+
+
+class TokenRow(Base):
+    """An issued access or refresh token, known only by its SHA-256."""
+
+    __tablename__ = "token"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id"))
+    authorization_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    owner: Mapped[str | None] = mapped_column(String(64))
+    grant_id: Mapped[str | None] = mapped_column(String(36))
+    jti: Mapped[str] = mapped_column(String(36))
+    scope: Mapped[str] = mapped_column(Text)
+    audience: Mapped[list[str]] = mapped_column(JSON)
+    jkt: Mapped[str | None] = mapped_column(String(64))
+    issued_at: Mapped[dt.datetime] = mapped_column(Instant)
+    expires_at: Mapped[dt.datetime] = mapped_column(Instant, index=True)
+    revoked_at: Mapped[dt.datetime | None] = mapped_column(Instant)

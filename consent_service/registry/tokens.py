@@ -1,0 +1,115 @@
+"""Issued tokens, known only by their SHA-256: remember, find, revoke.
+
+A token that carries a grant lives only as long as the grant is active; nothing here
+repeats that. Whoever looks a token up asks the grant too.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from consent_service.registry.store import TokenRow
+
+TokenKind = Literal["access_token", "refresh_token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What the service knows of a token that it issued; times are aware, in UTC."""
+
+    token_hash: str
+    kind: str
+    client_id: str
+    jti: str
+    scope: str
+    audience: tuple[str, ...]
+    issued_at: dt.datetime
+    expires_at: dt.datetime
+    authorization_id: str | None = None
+    owner: str | None = None
+    grant_id: str | None = None
+    jkt: str | None = None
+    revoked_at: dt.datetime | None = None
+
+    def live(self, now: dt.datetime) -> bool:
+        """Neither revoked nor past its end."""
+        return self.revoked_at is None and now < self.expires_at
+
+
+def digest(token: str) -> str:
+    """SHA-256 of a code or token, in hex: what is stored in its place."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def remember(session: Session, token: Token) -> None:
+    """Store an issued token."""
+    session.add(
+        TokenRow(
+            token_hash=token.token_hash,
+            kind=token.kind,
+            client_id=token.client_id,
+            authorization_id=token.authorization_id,
+            owner=token.owner,
+            grant_id=token.grant_id,
+            jti=token.jti,
+            scope=token.scope,
+            audience=list(token.audience),
+            jkt=token.jkt,
+            issued_at=token.issued_at,
+            expires_at=token.expires_at,
+        )
+    )
+
+
+def find(session: Session, token: str) -> Token | None:
+    """The token as stored, dead or alive, or None where we never issued it."""
+    row = session.scalar(
+        select(TokenRow).where(TokenRow.token_hash == digest(token)).execution_options(populate_existing=True)
+    )
+    if row is None:
+        return None
+    return Token(
+        token_hash=row.token_hash,
+        kind=row.kind,
+        client_id=row.client_id,
+        jti=row.jti,
+        scope=row.scope,
+        audience=tuple(row.audience),
+        issued_at=row.issued_at,
+        expires_at=row.expires_at,
+        authorization_id=row.authorization_id,
+        owner=row.owner,
+        grant_id=row.grant_id,
+        jkt=row.jkt,
+        revoked_at=row.revoked_at,
+    )
+
+
+def revoke(session: Session, token: Token, now: dt.datetime) -> None:
+    """Revoke a token; a refresh token takes along all that its authorization gave (RFC 7009 section 2.1)."""
+    if token.kind == "refresh_token" and token.authorization_id:
+        revoke_authorization(session, token.authorization_id, now)
+    else:
+        session.execute(
+            update(TokenRow).where(TokenRow.token_hash == token.token_hash).values(revoked_at=now)
+        )
+
+
+def revoke_authorization(session: Session, authorization_id: str, now: dt.datetime) -> None:
+    """Revoke every token that came from one authorization (RFC 6749 section 4.1.2: a code used twice)."""
+    session.execute(
+        update(TokenRow)
+        .where(TokenRow.authorization_id == authorization_id, TokenRow.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def purge(session: Session, now: dt.datetime) -> None:
+    """Delete tokens past their end: nobody can be told anything about them but "not active"."""
+    session.execute(delete(TokenRow).where(TokenRow.expires_at < now))

@@ -1,0 +1,132 @@
+"""The requesting party's side: ask (PAR and RAR), redeem, refresh, read, look."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+
+from consent_service.verifier.dpop import DPoPKey
+from consent_service.verifier.errors import OAuthRefused, Refused
+from consent_service.verifier.service import TIMEOUT, Authenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A pushed request: where to send the browser, and what to keep until it comes back."""
+
+    url: str
+    state: str
+    code_verifier: str
+    redirect_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the token endpoint gave."""
+
+    access_token: str
+    refresh_token: str | None
+    expires_in: int
+    grant_id: str
+    details: Mapping[str, Any]
+
+
+class PartyClient:
+    """One requesting party's client; every token is bound to ``dpop``."""
+
+    def __init__(self, party: Authenticated, dpop: DPoPKey, http: httpx2.Client | None = None) -> None:
+        self._party, self._dpop = party, dpop
+        self._http = http or httpx2.Client(timeout=TIMEOUT)
+
+    def ask(self, details: Mapping[str, Any], redirect_uri: str, now: dt.datetime) -> Asked:
+        """Push an authorization request (RFC 9126) for one ``business_data`` object (RFC 9396).
+
+        :raises OAuthRefused: the service's answer, with the member that is wrong
+        """
+        state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+        answer = self._party.form(
+            "pushed_authorization_request_endpoint",
+            {
+                "response_type": "code",
+                "redirect_uri": redirect_uri,
+                "state": state,
+                "code_challenge": challenge.decode(),
+                "code_challenge_method": "S256",
+                "dpop_jkt": self._dpop.jkt,
+                "authorization_details": json.dumps([dict(details)]),
+            },
+            now,
+        )
+        query = urlencode({"client_id": self._party.client_id, "request_uri": answer["request_uri"]})
+        endpoint = self._party.service.metadata()["authorization_endpoint"]
+        return Asked(f"{endpoint}?{query}", state, verifier, redirect_uri)
+
+    def redeem(self, asked: Asked, callback: Mapping[str, str], now: dt.datetime) -> Tokens:
+        """Check what the browser brought back, and redeem the code.
+
+        1. ``state`` is the one that we sent (RFC 6749 section 10.12).
+        2. ``iss`` is the service that we asked (RFC 9207 section 2.4).
+        3. An error is an answer too.
+        4. The code is redeemed with its verifier and a DPoP proof.
+
+        :raises Refused: steps 1 and 2
+        :raises OAuthRefused: steps 3 and 4
+        """
+        if not hmac.compare_digest(callback.get("state", "").encode(), asked.state.encode()):
+            raise Refused("the answer belongs to another request")
+        if callback.get("iss") != self._party.service.issuer:
+            raise Refused("the answer comes from another service")
+        if "error" in callback:
+            raise OAuthRefused(callback["error"], callback.get("error_description", ""), 400)
+        return self._token(
+            {
+                "grant_type": "authorization_code",
+                "code": callback.get("code", ""),
+                "redirect_uri": asked.redirect_uri,
+                "code_verifier": asked.code_verifier,
+            },
+            now,
+        )
+
+    def refresh(self, refresh_token: str, now: dt.datetime) -> Tokens:
+        """A new access token; raises OAuthRefused when the grant has ended."""
+        return self._token({"grant_type": "refresh_token", "refresh_token": refresh_token}, now)
+
+    def introspect(self, token: str, now: dt.datetime) -> dict[str, Any]:
+        """What the service says of a token (RFC 7662)."""
+        return self._party.form("introspection_endpoint", {"token": token}, now)
+
+    def read(self, url: str, access_token: str, now: dt.datetime) -> httpx2.Response:
+        """GET from a data holder with the token and a proof made for this request (RFC 9449 section 7)."""
+        headers = {
+            "Authorization": f"DPoP {access_token}",
+            "DPoP": self._dpop.proof("GET", url, now, access_token),
+        }
+        return self._http.get(url, headers=headers)
+
+    def _token(self, parameters: dict[str, str], now: dt.datetime) -> Tokens:
+        url = str(self._party.service.metadata()["token_endpoint"])
+        answer = self._party.form(
+            "token_endpoint", parameters, now, {"DPoP": self._dpop.proof("POST", url, now)}
+        )
+        try:
+            return Tokens(
+                answer["access_token"],
+                answer.get("refresh_token"),
+                int(answer["expires_in"]),
+                answer["grant_id"],
+                answer["authorization_details"][0],
+            )
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise Refused("the token response is not complete") from error

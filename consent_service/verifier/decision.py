@@ -1,0 +1,110 @@
+"""Asking for the decision (AuthZEN Authorization API 1.0); whatever is not a clear yes is a deny."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from consent_service.verifier.errors import OAuthRefused, ServiceFailed
+from consent_service.verifier.service import TIMEOUT, Authenticated
+
+SCOPE = "decisions"
+METADATA = "/.well-known/authzen-configuration"
+KNOWN_OBLIGATIONS = frozenset({"delete_after", "do_not_store", "use_only_for"})
+RENEW_BEFORE = dt.timedelta(seconds=30)
+UNAUTHORIZED = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Permit or deny; ``answered`` is False when there was no usable answer, which is a deny too."""
+
+    permit: bool
+    reasons: tuple[str, ...] = ()
+    grant_id: str | None = None
+    entry_id: str | None = None
+    obligations: tuple[Mapping[str, Any], ...] = ()
+    answered: bool = True
+
+    def __bool__(self) -> bool:
+        return self.permit
+
+
+class DecisionClient:
+    """Asks the service for decisions as one holder; gets and renews its own token."""
+
+    def __init__(self, holder: Authenticated, http: httpx2.Client | None = None) -> None:
+        self._holder = holder
+        self._http = http or httpx2.Client(timeout=TIMEOUT)
+        self._endpoint = ""
+        self._token, self._until = "", dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._lock = threading.Lock()
+
+    def ask(self, question: Mapping[str, Any], now: dt.datetime, request_id: str = "") -> Decision:
+        """Ask one question; fails closed.
+
+        1. No answer, an error, or an answer that is not the standard's: deny.
+        2. ``decision`` is exactly ``true``, else deny.
+        3. An obligation that we don't know: deny (AuthZEN obligations profile, draft 1).
+        """
+        try:
+            response = self._post(question, now, request_id, fresh=False)
+            if response.status_code == UNAUTHORIZED:  # our token ended early, or the key was rotated
+                response = self._post(question, now, request_id, fresh=True)
+            response.raise_for_status()
+            answer = response.json()
+            context = answer.get("context") or {}
+            reasons = tuple(str(one["text"]) for one in context.get("reasons", []))
+            obligations = tuple(dict(one) for one in context.get("obligations", []))
+            known = all(one.get("type") in KNOWN_OBLIGATIONS for one in obligations)
+        except (
+            httpx2.HTTPError,
+            ServiceFailed,
+            OAuthRefused,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+        ):
+            return Decision(False, ("The consent service gave no decision.",), answered=False)
+        if not known:
+            reasons = ("The decision binds us to something that we can't do.",)
+        return Decision(
+            answer.get("decision") is True and known,
+            reasons,
+            context.get("grant_id"),
+            context.get("entry_id"),
+            obligations,
+        )
+
+    def _post(
+        self, question: Mapping[str, Any], now: dt.datetime, request_id: str, *, fresh: bool
+    ) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {self._bearer(now, fresh=fresh)}"}
+        if request_id:
+            headers["X-Request-ID"] = request_id
+        return self._http.post(self._evaluation_endpoint(), json=dict(question), headers=headers)
+
+    def _bearer(self, now: dt.datetime, *, fresh: bool) -> str:
+        with self._lock:
+            if fresh or now >= self._until:
+                answer = self._holder.form(
+                    "token_endpoint", {"grant_type": "client_credentials", "scope": SCOPE}, now
+                )
+                self._token = str(answer["access_token"])
+                self._until = now + dt.timedelta(seconds=int(answer["expires_in"])) - RENEW_BEFORE
+            return self._token
+
+    def _evaluation_endpoint(self) -> str:
+        if not self._endpoint:
+            issuer = self._holder.service.issuer
+            metadata = self._http.get(issuer + METADATA).raise_for_status().json()
+            if metadata.get("policy_decision_point") != issuer:
+                raise ServiceFailed("the metadata names another decision point")
+            self._endpoint = str(metadata["access_evaluation_endpoint"])
+        return self._endpoint

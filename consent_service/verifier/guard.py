@@ -1,0 +1,117 @@
+"""The few lines that a data holder adds to its API: one call before each answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consent_service.verifier.decision import Decision, DecisionClient
+from consent_service.verifier.dpop import ALGORITHMS, MemoryReplay, Replay, check_proof
+from consent_service.verifier.errors import DPoPError, Refused, ServiceFailed
+from consent_service.verifier.service import Authenticated
+from consent_service.verifier.token import AccessToken, verify_token
+
+SCHEME = "DPoP"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A data request as it came in, with every value of the two headers that count."""
+
+    method: str
+    url: str
+    authorization: Sequence[str]
+    dpop: Sequence[str]
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the request would read: one data set of one owner, for a period (both days included)."""
+
+    owner: str
+    data_set: str
+    period_from: str
+    period_to: str
+
+
+class Unauthorized(Exception):
+    """401: no token or proof that we accept; ``challenge`` is the WWW-Authenticate header."""
+
+    def __init__(self, sentence: str, error: str = "") -> None:
+        super().__init__(sentence)
+        self.challenge = f'{SCHEME} algs="{" ".join(ALGORITHMS)}"'
+        if error:
+            self.challenge += f', error="{error}", error_description="{sentence}"'
+
+
+class Guard:
+    """Verifies token and proof, then asks for the decision.
+
+    :param resource: this holder's address, the token's audience
+    """
+
+    def __init__(
+        self, holder: Authenticated, resource: str, decisions: DecisionClient, replay: Replay | None = None
+    ) -> None:
+        self._holder, self._resource, self._decisions = holder, resource, decisions
+        self._replay = replay or MemoryReplay()
+
+    def check(self, call: Call, wanted: Wanted, now: dt.datetime) -> Decision:
+        """Decide whether to answer a data request.
+
+        1. One DPoP-bound access token, valid for this resource (RFC 9068 section 4).
+        2. A fresh proof by the key that the token is bound to (RFC 9449 section 7.1).
+        3. The service's decision, for this party, owner, data set, period and purpose.
+
+        :raises Unauthorized: 401; a deny comes back as a decision (403, or 503 when not answered)
+        """
+        token_text = _token_of(call)
+        try:
+            token = verify_token(token_text, self._holder.service, self._resource, now)
+            jkt = check_proof(
+                call.dpop,
+                method=call.method,
+                url=call.url,
+                now=now,
+                replay=self._replay,
+                access_token=token_text,
+            )
+            if jkt != token.jkt:
+                raise DPoPError("the proof is by another key than the token's")
+        except Refused as error:
+            raise Unauthorized(str(error), error.error) from error
+        except ServiceFailed:
+            return Decision(False, ("The consent service gave no decision.",), answered=False)
+        return self._decisions.ask(self._question(token, wanted), now, call.request_id)
+
+    def _question(self, token: AccessToken, wanted: Wanted) -> dict[str, object]:
+        return {
+            "subject": {"type": "party", "id": token.client_id},
+            "action": {"name": "read"},
+            "resource": {
+                "type": "dataset",
+                "id": wanted.data_set,
+                "properties": {
+                    "owner": wanted.owner,
+                    "holder": self._holder.client_id,
+                    "from": wanted.period_from,
+                    "to": wanted.period_to,
+                },
+            },
+            "context": {
+                "purpose": token.details.get("purpose"),
+                "grant_id": token.grant_id,
+                "token_jti": token.jti,
+            },
+        }
+
+
+def _token_of(call: Call) -> str:
+    if len(call.authorization) != 1:
+        raise Unauthorized("one access token is needed")
+    scheme, _, token = call.authorization[0].partition(" ")
+    if scheme.lower() != SCHEME.lower() or not token.strip():
+        raise Unauthorized("an access token of type DPoP is needed")
+    return token.strip()

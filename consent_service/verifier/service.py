@@ -1,0 +1,121 @@
+"""Talking to the service: metadata, keys, and form calls with a client assertion."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from typing import Any
+
+import httpx2
+import jwt
+
+from consent_service.verifier.errors import OAuthRefused, Refused, ServiceFailed
+from consent_service.verifier.keys import ClientKey
+
+TIMEOUT = 5.0  # seconds
+LARGEST = 256 * 1024  # bytes of metadata or keys
+REFETCH_AFTER = 10.0  # seconds between two looks for an unknown key
+METADATA = "/.well-known/oauth-authorization-server"
+
+
+class Service:
+    """The service at ``issuer``; its metadata and keys are fetched once and kept.
+
+    :raises ServiceFailed: from every method, when the service can't be used
+    """
+
+    def __init__(self, issuer: str, http: httpx2.Client | None = None) -> None:
+        self.issuer = issuer
+        self._http = http or httpx2.Client(timeout=TIMEOUT, follow_redirects=False)
+        self._metadata: dict[str, Any] = {}
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = -REFETCH_AFTER
+        self._lock = threading.Lock()
+
+    def metadata(self) -> dict[str, Any]:
+        """The authorization server metadata (RFC 8414); its issuer must be the one configured."""
+        if not self._metadata:
+            found = self._get(self.issuer + METADATA)
+            if found.get("issuer") != self.issuer:
+                raise ServiceFailed("the metadata names another issuer")
+            self._metadata = found
+        return self._metadata
+
+    def key(self, kid: object) -> jwt.PyJWK:
+        """The published key of this id; looks again for one that is not known, but not often.
+
+        :raises Refused: there is no such key
+        """
+        if not isinstance(kid, str):
+            raise Refused("the token names no key")
+        with self._lock:
+            if kid not in self._keys and time.monotonic() - self._fetched >= REFETCH_AFTER:
+                self._fetched = time.monotonic()
+                published = self._get(self.metadata()["jwks_uri"])
+                try:
+                    self._keys = {
+                        one["kid"]: jwt.PyJWK(one) for one in published["keys"] if one.get("use") == "sig"
+                    }
+                except (KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+                    raise ServiceFailed("the published keys can't be read") from error
+            if kid not in self._keys:
+                raise Refused("the token is signed with an unknown key")
+            return self._keys[kid]
+
+    def form(
+        self, url: str, parameters: dict[str, str], headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """POST a form and return the JSON answer.
+
+        :raises OAuthRefused: an error of RFC 6749 section 5.2
+        """
+        try:
+            response = self._http.post(url, data=parameters, headers=headers)
+            document = response.json() if response.content else {}
+        except (httpx2.HTTPError, ValueError) as error:
+            raise ServiceFailed(f"{url} did not answer in JSON") from error
+        if not isinstance(document, dict):
+            raise ServiceFailed(f"{url} did not answer with an object")
+        if response.is_error:
+            raise OAuthRefused(
+                str(document.get("error", "server_error")),
+                str(document.get("error_description", "")),
+                response.status_code,
+            )
+        return document
+
+    def _get(self, url: str) -> dict[str, Any]:
+        try:
+            with self._http.stream("GET", url) as response:
+                response.raise_for_status()
+                body = b""
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > LARGEST:
+                        raise ServiceFailed(f"{url} answers with too much")
+            document = httpx2.Response(200, content=body).json()
+        except (httpx2.HTTPError, ValueError) as error:
+            raise ServiceFailed(f"{url} can't be read") from error
+        if not isinstance(document, dict):
+            raise ServiceFailed(f"{url} is not an object")
+        return document
+
+
+class Authenticated:
+    """The service, called as one client (private_key_jwt)."""
+
+    def __init__(self, service: Service, client_id: str, key: ClientKey) -> None:
+        self.service, self.client_id, self._key = service, client_id, key
+
+    def form(
+        self,
+        endpoint: str,
+        parameters: dict[str, str],
+        now: dt.datetime,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """POST to the endpoint of this name in the metadata, with a fresh assertion."""
+        url = str(self.service.metadata()[endpoint])
+        assertion = self._key.assertion(self.client_id, self.service.issuer, now)
+        return self.service.form(url, {**parameters, **assertion, "client_id": self.client_id}, headers)

@@ -1,0 +1,92 @@
+"""Verifying an access token (RFC 9068) at the data holder."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from consent_service.verifier.errors import Refused
+from consent_service.verifier.service import Service
+
+ALGORITHMS = ["ES256", "PS256", "EdDSA"]
+LEEWAY = 10  # seconds
+LONGEST = 16_384  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What a verified token says; ``details`` is the granted object (RFC 9396)."""
+
+    client_id: str
+    owner: str
+    grant_id: str
+    jti: str
+    jkt: str
+    details: Mapping[str, Any]
+
+
+def verify_token(text: str, service: Service, resource: str, now: dt.datetime) -> AccessToken:
+    """Verify an access token for this resource (RFC 9068 section 4).
+
+    1. It is a JWT of typ at+jwt, signed with an algorithm that we take, by a published key.
+    2. ``iss`` is the service, ``aud`` has this resource.
+    3. ``exp`` and ``iat`` hold, ten seconds of clock difference allowed.
+    4. It is bound to a key (``cnf.jkt``) and carries one granted object with its grant_id.
+
+    The caller still owes the DPoP proof and the decision: a valid token is not a permit.
+
+    :raises Refused: the first step that fails
+    :raises ServiceFailed: the service's keys can't be had
+    """
+    if len(text) > LONGEST:
+        raise Refused("the token is too long")
+    try:
+        header = jwt.get_unverified_header(text)
+        if str(header.get("typ", "")).lower() not in {"at+jwt", "application/at+jwt"}:
+            raise Refused("the token is not an access token")
+        if header.get("alg") not in ALGORITHMS:
+            raise Refused("the token is signed with an algorithm that is not accepted")
+        claims = jwt.decode(
+            text,
+            service.key(header.get("kid")),
+            algorithms=ALGORITHMS,
+            audience=resource,
+            issuer=service.issuer,
+            # The moment is an argument, so times are checked below.
+            options={
+                "require": ["iss", "aud", "exp", "iat", "jti", "sub", "client_id"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        )
+    except jwt.InvalidAudienceError as error:
+        raise Refused("the token is meant for another data holder") from error
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise Refused("the token is not valid") from error
+    return _read(claims, now)
+
+
+def _read(claims: dict[str, Any], now: dt.datetime) -> AccessToken:
+    moment = now.timestamp()
+    times = [claims["exp"], claims["iat"], claims.get("nbf", claims["iat"])]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in times):
+        raise Refused("the token's times can't be read")
+    if moment >= times[0] + LEEWAY:
+        raise Refused("the token has expired")
+    if max(times[1:]) > moment + LEEWAY:
+        raise Refused("the token is not valid yet")
+    details, confirmation = claims.get("authorization_details"), claims.get("cnf")
+    if not isinstance(confirmation, dict) or not isinstance(confirmation.get("jkt"), str):
+        raise Refused("the token is bound to no key")
+    if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
+        raise Refused("the token carries no grant")
+    names = (claims["client_id"], claims["sub"], claims.get("grant_id"), claims["jti"])
+    if not all(isinstance(name, str) for name in names):
+        raise Refused("the token carries no grant")
+    client_id, owner, grant_id, jti = names
+    return AccessToken(client_id, owner, str(grant_id), jti, confirmation["jkt"], details[0])

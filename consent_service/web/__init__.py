@@ -1,0 +1,1 @@
+"""What every HTTP edge shares: server-side sessions, security headers, request ids, logs."""

@@ -1,0 +1,40 @@
+"""What the running application was made with, found by its type.
+
+The factory puts settings, clock, policy set and the like into the application once;
+edges take them out here. One mechanism, typed, and no module-level state.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TypeVar, cast
+
+from flask import Flask, current_app
+
+from consent_service.clock import Clock
+
+KEY = "consent_service"
+T = TypeVar("T")
+
+
+def provide(app: Flask, *things: object, **named: object) -> None:
+    """Put things into the application under their own type, or under a name where several types would do."""
+    shelf = app.extensions.setdefault(KEY, {})
+    for thing in things:
+        shelf[type(thing)] = thing
+    shelf.update(named)
+
+
+def current(kind: type[T]) -> T:
+    """The application's one object of exactly this type; KeyError when the factory gave none."""
+    return cast("T", current_app.extensions[KEY][kind])
+
+
+def now() -> dt.datetime:
+    """The moment, by the application's clock."""
+    return cast("Clock", current_app.extensions[KEY]["clock"]).now()
+
+
+def named(name: str) -> object:
+    """What the factory provided under a name, where several types would do."""
+    return current_app.extensions[KEY][name]

@@ -1,0 +1,65 @@
+"""Structured logs: one JSON line an event, with the request id, and nothing secret or personal.
+
+What may be logged is a list, not what may not: a key that is not on it is dropped. The
+request line is logged as its route's pattern, because real paths and queries carry ids.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+
+LOGGED = frozenset(
+    {"event", "level", "timestamp", "request_id", "method", "route", "status", "milliseconds"}
+    | {"error", "client_id", "problem", "entry_id", "kid", "policy_digest", "exception", "port", "workers"}
+)
+
+
+def keep_listed(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop every member that is not on the list."""
+    return {name: value for name, value in event.items() if name in LOGGED}
+
+
+def configure() -> None:
+    """Send structured logs to standard error, warnings of libraries included."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(levelname)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            keep_listed,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def init_app(app: Flask) -> None:
+    """Log each request of ``app`` when its answer is ready."""
+    logger = structlog.get_logger()
+
+    @app.before_request
+    def _start() -> None:
+        g.started = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        started = g.get("started")
+        logger.info(
+            "request",
+            method=request.method if request.url_rule else "-",
+            route=request.url_rule.rule if request.url_rule else "-",
+            status=response.status_code,
+            milliseconds=round((time.perf_counter() - started) * 1000) if started else None,
+        )
+        return response

@@ -1,0 +1,8 @@
+"""The WSGI application for any server: settings come from ``CONSENT_*`` environment variables."""
+
+import os
+
+from consent_service.app import create_app
+from consent_service.config import from_environ
+
+application = create_app(from_environ(os.environ))
