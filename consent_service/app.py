@@ -124,7 +124,7 @@ def _add_error_pages(app: Flask) -> None:
         return _error(error.status, _title(error.status), error.description)
 
     @app.errorhandler(CSRFError)
-    def csrf_error(_error: CSRFError) -> tuple[Response | str, int]:
+    def csrf_error(_reason: CSRFError) -> tuple[Response | str, int]:
         return _error(400, _("This page is too old"), _("Go back, load the page again, and try once more."))
 
     @app.errorhandler(HTTPException)
@@ -139,6 +139,7 @@ def _add_error_pages(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> tuple[Response | str, int]:
+        g.failed = True  # the page for it must not ask the database
         # The place, never the message: a message can carry what someone sent.
         frame = traceback.extract_tb(sys.exc_info()[2])[-1]
         where = f"{type(error).__name__} at {frame.name}:{frame.lineno}"
@@ -161,9 +162,12 @@ def _title(status: int) -> str:
 
 
 def _error(status: int, title: str, text: str) -> tuple[Response | str, int]:
-    if request.blueprint != "portal" or request.is_json:
-        if request.path.startswith("/oauth/authorize"):
-            return _page(status, title, text), status
+    """A page for whoever reads pages, a problem for everybody else."""
+    if (
+        request.is_json
+        or not request.accept_mimetypes.accept_html
+        or "text/html" not in request.headers.get("Accept", "")
+    ):
         response = jsonify(type="about:blank", title=title, status=status, detail=text)
         response.mimetype = "application/problem+json"
         return response, status
@@ -171,6 +175,7 @@ def _error(status: int, title: str, text: str) -> tuple[Response | str, int]:
 
 
 def _page(status: int, title: str, text: str) -> str:
-    return render_template(
-        "error.html", status=status, title=title, text=text, request_id=g.get("request_id", "")
-    )
+    # What went wrong may be the database, so this page asks it nothing.
+    nobody = {"person": None, "organisations": [], "owner": None}
+    page = {"status": status, "title": title, "text": text, "request_id": g.get("request_id", "")}
+    return render_template("error.html", **page, **nobody)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -18,6 +18,8 @@ from consent_service.grants.duration import Duration, DurationError, parse_durat
 
 FALLBACK = "en"
 BASES = frozenset({"consent"})
+Kind = Literal["financial"]
+PersonalData = Literal["none", "possible"]
 
 
 class CatalogueError(Exception):
@@ -36,11 +38,13 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """What may be read."""
+    """What may be read, and whether it can say something about a person."""
 
     id: str
     name: Texts
     description: Texts
+    kind: Kind
+    personal_data: PersonalData
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,7 @@ class Catalogue:
         if not directory.is_dir():
             return cls()
         data_sets = {
-            name: DataSet(name, _texts(entry, "name", name), _texts(entry, "description", name))
-            for name, entry in _read(directory / "datasets.yaml").items()
+            name: _data_set(name, entry) for name, entry in _read(directory / "datasets.yaml").items()
         }
         purposes = {name: _purpose(name, entry) for name, entry in _read(directory / "purposes.yaml").items()}
         for purpose in purposes.values():
@@ -91,12 +94,22 @@ class Catalogue:
         return self.data_sets.get(data_set_id)
 
 
+def _data_set(name: str, entry: Mapping[str, Any]) -> DataSet:
+    where = f"datasets.yaml: {name}"
+    texts = _texts(entry, "name", where), _texts(entry, "description", where)
+    for member, known in (("kind", get_args(Kind)), ("personal_data", get_args(PersonalData))):
+        if entry.get(member) not in known:
+            raise CatalogueError(f"{where}: {member} must be one of {', '.join(known)}")
+    return DataSet(name, *texts, kind=entry["kind"], personal_data=entry["personal_data"])
+
+
 def _purpose(name: str, entry: Mapping[str, Any]) -> Purpose:
+    where = f"purposes.yaml: {name}"
     try:
         purpose = Purpose(
             id=name,
-            name=_texts(entry, "name", name),
-            description=_texts(entry, "description", name),
+            name=_texts(entry, "name", where),
+            description=_texts(entry, "description", where),
             dpv=str(entry["dpv"]),
             legal_bases=frozenset(entry["legal_bases"]),
             data_sets=frozenset(entry["data_sets"]),
@@ -104,24 +117,36 @@ def _purpose(name: str, entry: Mapping[str, Any]) -> Purpose:
             longest_access=parse_duration(entry["longest_access"]),
             longest_retention=parse_duration(entry["longest_retention"]),
         )
-    except (KeyError, TypeError, DurationError) as error:
-        raise CatalogueError(f"purposes.yaml: {name}: {error}") from error
+    except KeyError as error:
+        raise CatalogueError(f"{where}: {error.args[0]} is missing") from error
+    except (TypeError, DurationError) as error:
+        raise CatalogueError(f"{where}: {error}") from error
     if not purpose.legal_bases <= BASES:
-        raise CatalogueError(f"purposes.yaml: {name}: legal_bases knows only {sorted(BASES)}")
+        raise CatalogueError(f"{where}: legal_bases knows only {sorted(BASES)}")
     return purpose
 
 
-def _texts(entry: object, member: str, name: str) -> Texts:
+def _texts(entry: object, member: str, where: str) -> Texts:
     texts = entry.get(member) if isinstance(entry, Mapping) else None
     if not isinstance(texts, Mapping) or FALLBACK not in texts:
-        raise CatalogueError(f"{name}: {member} needs a text in {FALLBACK}")
+        raise CatalogueError(f"{where}: {member} needs a text in {FALLBACK}")
     return Texts({str(language): " ".join(str(text).split()) for language, text in texts.items()})
+
+
+class _EachOnce(yaml.SafeLoader):
+    """YAML in which no key stands twice: the later would silently win, and widen a purpose unseen."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        keys = [self.construct_object(key, deep=True) for key, _value in node.value]
+        if len(set(keys)) != len(keys):
+            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        document = yaml.load(path.read_text("utf-8"), _EachOnce)  # noqa: S506  (a SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise CatalogueError(f"{path.name} can't be read: {error}") from error
     if not isinstance(document, Mapping):
         raise CatalogueError(f"{path.name} must be a mapping of ids")

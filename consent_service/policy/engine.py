@@ -47,22 +47,28 @@ class PolicySet:
     def load(cls, directory: Path) -> PolicySet:
         """Read ``schema.cedarschema``, every ``*.cedar`` by name, and ``entities.json`` if there is one.
 
-        :raises PolicyError: missing, does not parse, does not fit the schema, or a policy
-            without a unique ``@id`` or without ``@explanation``
+        :raises PolicyError: missing, does not parse, does not fit the schema, a template, or a
+            policy without a unique ``@id`` or without ``@explanation``
         """
         files = sorted(directory.glob("*.cedar"))
         schema_path, entities_path = directory / SCHEMA, directory / ENTITIES
         if not files or not schema_path.is_file():
             raise PolicyError(f"{directory} needs {SCHEMA} and at least one .cedar file")
-        text = "\n".join(path.read_text() for path in files)
-        schema_text = schema_path.read_text()
-        entities = json.loads(entities_path.read_text()) if entities_path.is_file() else []
         try:
+            text = "\n".join(path.read_text("utf-8") for path in files)
+            schema_text = schema_path.read_text("utf-8")
+            entities = json.loads(entities_path.read_text("utf-8")) if entities_path.is_file() else []
             policies, schema = cedarpy.PolicySet.from_str(text), cedarpy.Schema.from_str(schema_text)
             cedarpy.Entities.from_json_str(json.dumps(entities), schema)
-            found = declared.read(schema_text)
+            # Cedar's own print of it: one spelling for all that the grammar allows.
+            found = declared.read(str(schema))
+            static = {_uid(one): one for one in entities}
+        except KeyError as error:
+            raise PolicyError(f"{directory}: {ENTITIES}: a uid needs type and id") from error
         except ValueError as error:
             raise PolicyError(f"{directory}: {error}") from error
+        if policies.templates():  # nothing links them, so a forbid among them would never forbid
+            raise PolicyError(f"{directory}: templates are not used here")
         checked = cedarpy.validate_policies(text, schema_text)
         if not checked.validation_passed:
             raise PolicyError(f"{directory}: {checked.errors[0]}")
@@ -74,7 +80,7 @@ class PolicySet:
             policies=policies,
             schema=schema,
             declared=found,
-            entities={(one["uid"]["type"], one["uid"]["id"]): one for one in entities},
+            entities=static,
         )
 
 
@@ -99,6 +105,8 @@ def decide(
         cedar_request, entities = _question(request, grant, party, policy_set, facts)
     except WrongType as error:
         return _deny(policy_set, Reason("malformed-request", f"The request can't be decided: {error}."))
+    except Exception:  # noqa: BLE001  (whatever goes wrong in a decision is a deny)
+        return _deny(policy_set, BROKEN)
     try:
         result = cedarpy.is_authorized(cedar_request, policy_set.policies, entities, policy_set.schema)
         permit = result.decision is cedarpy.Decision.Allow and not result.diagnostics.errors
@@ -130,9 +138,11 @@ def _question(
     if request.action_properties:
         context["action"] = dict(request.action_properties)
     if vocabulary.concerns_grants(request):
-        subject_properties = vocabulary.subject(party)
+        subject_properties = vocabulary.subject(party, request.subject_id)
         context = {name: value for name, value in context.items() if name not in vocabulary.OURS}
         context |= vocabulary.context(grant, facts)
+    elif request.resource_type == vocabulary.DATASET:  # whoever asks: a stated grant is nobody's word
+        context = {name: value for name, value in context.items() if name not in vocabulary.OURS}
     if request.action not in known.contexts:
         raise WrongType("action.name", "one that the policies know")
     principal = _entity("subject", request.subject_type, request.subject_id, subject_properties, policy_set)
@@ -183,6 +193,11 @@ def _reasons(text: str) -> dict[str, Reason]:
             raise PolicyError(f"two policies have the @id {annotations['id']}")
         reasons[name] = Reason(annotations["id"], annotations["explanation"])
     return reasons
+
+
+def _uid(entity: dict[str, Any]) -> tuple[str, str]:
+    uid = entity["uid"].get("__entity", entity["uid"])  # Cedar's JSON has both spellings
+    return uid["type"], uid["id"]
 
 
 def _digest(directory: Path, files: list[Path]) -> str:

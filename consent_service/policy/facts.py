@@ -23,9 +23,9 @@ def concerns_grants(request: EvaluationRequest) -> bool:
     return request.subject_type == PARTY and request.resource_type == DATASET
 
 
-def subject(party: PartyFacts | None) -> dict[str, Any]:
-    """The party's attributes: the registry's, never the caller's."""
-    return party.to_json() if party else dict(UNKNOWN_PARTY)
+def subject(party: PartyFacts | None, subject_id: str) -> dict[str, Any]:
+    """The party's attributes: the registry's, never the caller's, and never another party's."""
+    return party.to_json() if party and party.client_id == subject_id else dict(UNKNOWN_PARTY)
 
 
 def context(grant: Grant | None, facts: Facts) -> dict[str, Any]:
@@ -78,4 +78,6 @@ def _grant(grant: Grant) -> dict[str, Any]:
         document["limit"] = 1
     elif terms.access.frequency:
         document["limit"] = terms.access.frequency.value
+    elif terms.access.mode is Mode.RECURRING:
+        document["limit"] = 0  # "how often" was never said, so not at all
     return document

@@ -44,6 +44,22 @@ class EvaluationRequest:
             "context": dict(self.context),
         }
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> EvaluationRequest:
+        """The inverse of :meth:`to_json`."""
+        subject, action, resource = document["subject"], document["action"], document["resource"]
+        return cls(
+            subject_type=subject["type"],
+            subject_id=subject["id"],
+            action=action["name"],
+            resource_type=resource["type"],
+            resource_id=resource["id"],
+            subject_properties=subject["properties"],
+            action_properties=action["properties"],
+            resource_properties=resource["properties"],
+            context=document["context"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PartyFacts:
@@ -59,6 +75,11 @@ class PartyFacts:
             "organisation": self.organisation,
             "status": self.status,
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> PartyFacts:
+        """The inverse of :meth:`to_json`."""
+        return cls(document["client_id"], document["organisation"], document["status"])
 
 
 @dataclass(frozen=True, slots=True)

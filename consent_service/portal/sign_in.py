@@ -21,6 +21,7 @@ from consent_service.registry import passkeys, people
 from consent_service.registry.eid import Attempt, EidBroker
 from consent_service.registry.passkeys import RelyingParty
 from consent_service.web.current import current, now
+from consent_service.web.headers import allow_form_to
 from consent_service.web.texts import gettext
 
 ATTEMPT, NEXT, CHALLENGE = "eid_attempt", "next", "passkey_challenge"
@@ -134,6 +135,7 @@ def passkey_create() -> tuple[str, int]:
 
 
 def _page(target: str, error: str | None = None) -> str:
+    allow_form_to(current(EidBroker).origin)  # the eID form ends there
     return render_template("sign_in.html", next=target, error=error, asking=_asking(target))
 
 

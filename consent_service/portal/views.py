@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, flash, render_template, request, url_for
+from flask import Blueprint, flash, g, render_template, request, url_for
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response
 
@@ -13,7 +13,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants import service, store
 from consent_service.grants.model import Grant, Status
 from consent_service.ledger import store as ledger
-from consent_service.portal import access, answering, shown, sign_in
+from consent_service.portal import access, answering, shown, sign_in, words
 from consent_service.portal.schemas import ActForSchema
 from consent_service.registry import passkeys
 from consent_service.web.current import now
@@ -71,6 +71,7 @@ def grants() -> str:
 @access.signed_in
 def grant_page(grant_id: str) -> str:
     grant = _own(grant_id)
+    access.choose(grant.owner)
     rows = ledger.payloads_of(reading(), grant.owner, shown.DECISIONS, grant_id=grant_id, limit=PAGE)
     history = shown.history(grant)
     given = history[-1] if history else {"by": "", "time": grant.created_at}
@@ -138,8 +139,11 @@ def account() -> str:
 
 @blueprint.app_context_processor
 def globals_of_every_page() -> dict[str, Any]:
+    if request.blueprint != "portal" or g.get("failed"):
+        return {"person": None, "organisations": [], "owner": None, "lang": words.language()}
     right = access.acting() if access.person() else None
     return {
+        "lang": words.language(),
         "person": access.person(),
         "organisations": [access.as_organisation(one) for one in access.rights()],
         "owner": access.as_organisation(right) if right else None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 from authlib.common.security import generate_token
@@ -46,6 +47,12 @@ class EidBroker:
         self._redirect_uri = redirect_uri
         self._http = httpx2.Client(timeout=TIMEOUT)
         self._metadata: dict[str, Any] = {}
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of the broker's authorization endpoint, as last known."""
+        parts = urlsplit(self._metadata.get("authorization_endpoint", self.issuer))
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
     def begin(self) -> Attempt:
         """Make an authorization request (OpenID Connect Core section 3.1.2.1; RFC 7636).

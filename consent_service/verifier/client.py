@@ -9,7 +9,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -101,7 +101,9 @@ class PartyClient:
 
     def refresh(self, refresh_token: str, now: dt.datetime) -> Tokens:
         """A new access token; raises OAuthRefused when the grant has ended."""
-        return self._token({"grant_type": "refresh_token", "refresh_token": refresh_token}, now)
+        tokens = self._token({"grant_type": "refresh_token", "refresh_token": refresh_token}, now)
+        # The service does not rotate a refresh token that is bound to a key: it stays the one.
+        return replace(tokens, refresh_token=tokens.refresh_token or refresh_token)
 
     def introspect(self, token: str, now: dt.datetime) -> dict[str, Any]:
         """What the service says of a token (RFC 7662)."""

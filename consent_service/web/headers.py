@@ -51,7 +51,7 @@ def init_app(app: Flask, *, https: bool) -> None:
 
     @app.after_request
     def _add(response: Response) -> Response:
-        targets = " ".join(("'self'", *getattr(g, "form_targets", ())))
+        targets = " ".join(("'self'", *filter(None, g.get("form_targets", ()))))
         policy = POLICY | {"form-action": targets}
         response.headers["Content-Security-Policy"] = "; ".join(
             f"{name} {value}" for name, value in policy.items()

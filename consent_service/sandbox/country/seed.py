@@ -1,0 +1,69 @@
+"""The people and organisations of the sandbox, read from a YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """An organisation in the register; ``status`` is registered, bankrupt or deleted."""
+
+    id: str
+    name: str
+    country: str
+    status: str = "registered"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A person's role in an organisation."""
+
+    organisation: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A test person; ``pid`` is their national number in the eID's words."""
+
+    id: str
+    pid: str
+    name: str
+    birthdate: str
+    roles: tuple[Role, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """Everybody, by id."""
+
+    organisations: Mapping[str, Organisation]
+    persons: Mapping[str, Person]
+
+    def by_pid(self, pid: str) -> Person | None:
+        """The person with this national number."""
+        return next((person for person in self.persons.values() if person.pid == pid), None)
+
+
+def load(path: Path) -> Country:
+    """Read a seed file; raises ValueError with one sentence when it can't be used."""
+    try:
+        document = yaml.safe_load(path.read_text())
+        organisations = [Organisation(**one) for one in document["organisations"]]
+        persons = [
+            Person(**{**one, "roles": tuple(Role(**role) for role in one["roles"])})
+            for one in document["persons"]
+        ]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a seed file: {error}") from error
+    known = {one.id for one in organisations}
+    for person in persons:
+        for role in person.roles:
+            if role.organisation not in known:
+                raise ValueError(f"{path}: {person.id} has a role in {role.organisation}, which is not there")
+    return Country({one.id: one for one in organisations}, {one.id: one for one in persons})
