@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, jsonify, render_template, request
@@ -176,6 +177,6 @@ def _error(status: int, title: str, text: str) -> tuple[Response | str, int]:
 
 def _page(status: int, title: str, text: str) -> str:
     # What went wrong may be the database, so this page asks it nothing.
-    nobody = {"person": None, "organisations": [], "owner": None}
+    nobody: dict[str, Any] = {"person": None, "organisations": [], "owner": None}
     page = {"status": status, "title": title, "text": text, "request_id": g.get("request_id", "")}
     return render_template("error.html", **page, **nobody)

@@ -8,17 +8,21 @@ which clients exist.
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin, InvalidClientError, OAuth2Request
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 from sqlalchemy.orm import Session
 
 from consent_service.oauth import store
 from consent_service.registry.model import Client, ClientRole
+
+# joserfc warns of the name EdDSA since RFC 9864 renamed it; FAPI 2.0 and its clients still say EdDSA.
+warnings.filterwarnings("ignore", message=".*EdDSA.*", category=SecurityWarning)
 
 METHOD = "private_key_jwt"
 ALGORITHMS = ["PS256", "ES256", "EdDSA"]  # FAPI 2.0 section 5.4.1

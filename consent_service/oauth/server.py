@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
-from authlib.oauth2.rfc6749 import OAuth2Request
+from authlib.oauth2.rfc6749 import OAuth2Error, OAuth2Request
 from flask import Response, g, jsonify, request
 from sqlalchemy.orm import Session
 
@@ -65,6 +65,9 @@ def form_call(answer: Callable[[], Response]) -> Response:
                 response = answer()
             except ServiceError as error:
                 response = error_response(error)
+            except OAuth2Error as error:
+                told = ServiceError(error.error, error.description or "", status=error.status_code)
+                response = error_response(told)
     except ServiceError as error:
         response = error_response(error)
     response.headers["Cache-Control"] = "no-store"

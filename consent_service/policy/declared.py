@@ -18,7 +18,7 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A declared type: ``String``, ``Long``, ``Bool``, ``Set``, ``Record``, an extension's, or an entity's name."""
+    """A declared type: a primitive's, a container's, an extension's or an entity's name."""
 
     name: str
     element: Type | None = None

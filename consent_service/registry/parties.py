@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -143,15 +143,16 @@ def public_jwks(jwks: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         keys = [{name: value for name, value in key.items() if name in KEY_MEMBERS} for key in jwks["keys"]]
-        for key in KeySet.import_key_set({"keys": keys}).keys:  # type: ignore[arg-type]
-            if key.key_type == "oct":
-                raise _metadata("a client's key must be asymmetric")
-            if key.key_type == "RSA" and key.public_key.key_size < MINIMUM_RSA_BITS:
-                raise _metadata(f"an RSA key has at least {MINIMUM_RSA_BITS} bits")
+        imported = [import_key(key) for key in keys]
     except (KeyError, TypeError, AttributeError, ValueError, JoseError) as error:
-        raise _metadata("jwks must be a JWK Set with at least one public key") from error
-    if not keys:
-        raise _metadata("jwks must be a JWK Set with at least one public key")
+        raise _metadata("jwks must be a JWK Set of public keys") from error
+    if not imported:
+        raise _metadata("jwks must hold at least one public key")
+    for key in imported:
+        if not isinstance(key, RSAKey | ECKey | OKPKey):
+            raise _metadata("a client's key must be asymmetric")
+        if isinstance(key, RSAKey) and key.public_key.key_size < MINIMUM_RSA_BITS:
+            raise _metadata(f"an RSA key has at least {MINIMUM_RSA_BITS} bits")
     return {"keys": keys}
 
 

@@ -1,4 +1,4 @@
-"""The bank over HTTP: a page that leads a newcomer through the story, and the same steps as JSON for scripts."""
+"""The bank over HTTP: a page that leads a newcomer through the story; the same steps as JSON for scripts."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Account:
     """One general ledger account as the file's chart lists it.
 
     :param standard_id: the standard account or grouping code that the company mapped it to; may be empty
-    :param grouping_category: the code list that ``standard_id`` is from, where the file names one (SAF-T 1.30)
+    :param grouping_category: the code list of ``standard_id``, where the file names one (SAF-T 1.30)
     :param opening: balance at the start of the file's selection period
     :param closing: the balance at its end that the file states, None where it states none
     """

@@ -26,7 +26,7 @@ class StatementError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One account over a period; ``opening`` and ``closing`` debit positive, ``debit`` and ``credit`` never negative."""
+    """One account over a period: balances are debit positive, ``debit`` and ``credit`` never negative."""
 
     account: Account
     opening: Decimal
@@ -38,7 +38,7 @@ class Movement:
         return self.opening + self.debit - self.credit
 
     def moved(self, amount: Decimal) -> Movement:
-        """With one more signed amount. A negative debit in the source counts as a credit, and the other way round."""
+        """With one more signed amount; the source's negative debits count as credits, and the reverse."""
         if amount < 0:
             return replace(self, credit=self.credit - amount)
         return replace(self, debit=self.debit + amount)
@@ -128,8 +128,8 @@ def _closing_faults(books: Bookkeeping) -> Iterable[str]:
         computed = account.opening + moved[account.id]
         if account.closing is not None and account.closing != computed:
             yield (
-                f"Account {account.id}: the source file states a closing balance of {money(account.closing)}, "
-                f"but its opening balance and transactions give {money(computed)}."
+                f"Account {account.id}: the source file states a closing balance of "
+                f"{money(account.closing)}, but its opening balance and transactions give {money(computed)}."
             )
 
 

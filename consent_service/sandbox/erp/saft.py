@@ -66,7 +66,7 @@ def load(path: Path) -> Bookkeeping:
 
 
 def _records(path: Path) -> Generator[tuple[tuple[str, ...], Element], None, None]:
-    """Each complete header, account and transaction with its path; all other elements are let go as they end."""
+    """Each complete header, account and transaction with its path; the rest is let go as it ends."""
     names: list[str] = []
     open_elements: list[Element] = []
     inside = 0  # depth of the record being read, 0 outside one

@@ -105,7 +105,7 @@ def _heading(books: Bookkeeping, start: dt.date, end: dt.date) -> dict[str, Any]
 
 
 def _unclosed_years(books: Bookkeeping, start: dt.date) -> list[str]:
-    """Say so when income and cost accounts open a year with an earlier year's amounts: that is not this year's turnover."""
+    """Say so when income and cost accounts open the year with earlier amounts: not this year's turnover."""
     new_year = dt.date(start.year, 1, 1)
     if books.company.country != "NO" or (books.selection and books.selection.start > new_year):
         return []

