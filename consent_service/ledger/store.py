@@ -157,7 +157,8 @@ def rows_in_order(session: Session) -> Iterator[tuple[EntryRow, PayloadRow | Non
         .order_by(EntryRow.index)
         .execution_options(yield_per=1000)
     )
-    yield from session.execute(query).tuples()
+    for row in session.execute(query):
+        yield row[0], row[1]
 
 
 def count(session: Session, owner: str, kind: Kind, grant_id: str) -> int:

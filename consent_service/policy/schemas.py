@@ -34,15 +34,26 @@ def _bounded(value: dict[str, Any]) -> None:
         if depth > DEEPEST:
             raise ValidationError("is nested too deep")
         if isinstance(part, dict):
+            for name in part:
+                _check_text(name)
             return sum(walk(member, depth + 1) for member in part.values()) + len(part)
         if isinstance(part, list):
             return sum(walk(member, depth + 1) for member in part) + len(part)
-        if isinstance(part, str) and len(part) > MOST_CHARACTERS:
-            raise ValidationError("has a text that is too long")
+        if isinstance(part, str):
+            _check_text(part)
         return 1
 
     if walk(value, 0) > MOST_MEMBERS * 2:
         raise ValidationError("has too many members")
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MOST_CHARACTERS:
+        raise ValidationError("has a text that is too long")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValidationError("has a text that is not Unicode") from None
 
 
 def _object() -> fields.Dict:

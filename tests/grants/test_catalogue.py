@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent_service.grants.catalogue import Catalogue, CatalogueError
+from consent_service.grants.catalogue import Catalogue, CatalogueError, DataSet, Purpose
 from consent_service.grants.duration import Duration, DurationError, add, longer, parse_duration
 
 PUBLISHED = Path(__file__).parents[2] / "policies" / "catalogue"
@@ -51,7 +51,8 @@ def test_what_is_published() -> None:
 @pytest.mark.parametrize("name", sorted(CATALOGUE.purposes) + sorted(CATALOGUE.data_sets))
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_everything_is_said_in_every_language(name: str, language: str) -> None:
-    for entry in filter(None, (CATALOGUE.purpose(name), CATALOGUE.data_set(name))):
+    found: list[Purpose | DataSet | None] = [CATALOGUE.purpose(name), CATALOGUE.data_set(name)]
+    for entry in (one for one in found if one):
         assert entry.name.by_language[language].strip()
         text = entry.description.by_language[language]
         assert text.endswith(".")

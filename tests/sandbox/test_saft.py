@@ -166,6 +166,10 @@ def test_missing_sections_are_empty_ones(read):
     assert (books.accounts, books.transactions) == ((), ())
     without = HEADER[: HEADER.index("<SelectionCriteria>")] + "</Header>"
     assert read(document(without)).selection is None
+    silent = without.replace(
+        "</Header>", "<SelectionCriteria><DocumentType>GL</DocumentType></SelectionCriteria></Header>"
+    )
+    assert read(document(silent)).selection is None
 
 
 @pytest.mark.parametrize(
@@ -246,6 +250,14 @@ AMOUNT = "DebitAmount/Amount in line 1 of transaction T-7"
         (
             document(HEADER.replace("SelectionStartDate", "PeriodStart")),
             "PeriodStartYear is missing in SelectionCriteria.",
+        ),
+        (
+            document(
+                HEADER.replace("SelectionStartDate>2025-01-01", "PeriodStartYear>MMXXV").replace(
+                    "</SelectionStartDate>", "</PeriodStartYear>"
+                )
+            ),
+            "PeriodStartYear in SelectionCriteria is not a period: 'MMXXV'.",
         ),
         (document(accounts=ACCOUNT * 2), "AccountID 1920 stands twice in GeneralLedgerAccounts."),
         (

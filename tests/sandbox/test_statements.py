@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent_service.sandbox.erp import chart, saft
@@ -290,6 +290,8 @@ def test_every_group_has_a_label_and_a_place():
         assert chart.section(code) is not chart.Section.OUTSIDE_THE_CHART
 
 
+# A busy machine is no fault in the books.
+UNHURRIED = settings(deadline=None)
 MONEY = st.decimals(-(10**9), 10**9, places=2)
 DAYS = st.dates(dt.date(2023, 1, 1), dt.date(2026, 12, 31))
 NUMBERS = st.sampled_from(["1000", "1920", "2050", "2180", "2220", "2400", "3000", "4300", "5000", "7830"])
@@ -349,6 +351,7 @@ def check_statement(statement: dict[str, Any]) -> None:
         assert sum(Decimal(section["total"]) for section in sections) == Decimal(side["total"])
 
 
+@UNHURRIED
 @given(ANY_BOOKS, DAYS, DAYS)
 def test_any_books_balance_in_any_period(source, one, other):
     start, end = sorted((one, other))
@@ -356,6 +359,7 @@ def test_any_books_balance_in_any_period(source, one, other):
     check_statement(financial_statement(source, start, end))
 
 
+@UNHURRIED
 @given(st.dates(dt.date(2024, 1, 1), YEAR_END), st.dates(dt.date(2024, 1, 1), YEAR_END))
 def test_the_sample_balances_in_any_period_without_a_difference(one, other):
     start, end = sorted((one, other))
@@ -368,6 +372,7 @@ def test_the_sample_balances_in_any_period_without_a_difference(one, other):
     assert not other_side["outside_the_chart"]["items"]
 
 
+@UNHURRIED
 @given(st.dates(dt.date(2024, 1, 1), dt.date(2025, 12, 30)))
 def test_the_results_of_two_parts_of_the_sample_s_time_add_up(end):
     def result(start: dt.date, end: dt.date) -> Decimal:
@@ -377,6 +382,7 @@ def test_the_results_of_two_parts_of_the_sample_s_time_add_up(end):
     assert result(first, end) + result(end + dt.timedelta(days=1), last) == result(first, last)
 
 
+@UNHURRIED
 @given(ANY_BOOKS, DAYS)
 def test_amounts_are_text_with_two_decimals_and_no_negative_zero(source, day):
     def check(value: Any) -> None:

@@ -1,0 +1,75 @@
+"""Entries: canonical JSON (RFC 8785), leaf hash (RFC 9162), commitment."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consent_service.ledger.model import EMPTY, Entry, Kind, canonical, chain_hash, commit, leaf_hash
+
+KEYS = st.text(st.characters(max_codepoint=0x7F, exclude_categories=["Cc", "Cs"]), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=6))
+def test_the_fast_encoder_gives_rfc_8785_s_bytes(document: dict[str, object]) -> None:
+    assert canonical(document) == rfc8785.dumps(document)
+
+
+@pytest.mark.parametrize("document", [{"a": 1.5}, {"ø": 1}, {"a": {"é": 1}}, {"a": [2**53]}, {1: 2}])
+def test_what_would_not_be_canonical_is_refused(document: dict[str, object]) -> None:
+    with pytest.raises(TypeError):
+        canonical(document)
+
+
+def test_a_leaf_hash_is_that_of_rfc_9162() -> None:
+    # RFC 9162 section 2.1.1: HASH(0x00 || d); the empty tree is HASH().
+    assert leaf_hash(b"") == hashlib.sha256(b"\x00").digest()
+    # Published with Certificate Transparency's test vectors for an empty leaf.
+    assert leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    assert EMPTY.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_chain_hash_is_the_node_hash() -> None:
+    assert chain_hash(b"a" * 32, b"b" * 32) == hashlib.sha256(b"\x01" + b"a" * 32 + b"b" * 32).digest()
+
+
+def test_an_entry_holds_ids_time_and_hashes_alone() -> None:
+    at = dt.datetime(2026, 6, 1, 12, 0, 0, 5, tzinfo=dt.UTC)
+    entry = Entry("e", Kind.DECISION_PERMIT, at, "sha256:0", grant_id="g", grant_version=3, client_id="c")
+    assert json.loads(entry.encode()) == {
+        "version": 1,
+        "entry_id": "e",
+        "kind": "decision.permit",
+        "time": "2026-06-01T12:00:00.000005Z",
+        "payload_hash": "sha256:0",
+        "grant_id": "g",
+        "grant_version": 3,
+        "client_id": "c",
+    }
+
+
+def test_a_commitment_needs_a_salt_of_32_bytes() -> None:
+    assert commit(b"s" * 32, b"x") == "sha256:" + hashlib.sha256(b"s" * 32 + b"x").hexdigest()
+    with pytest.raises(ValueError):
+        commit(b"short", b"x")
+
+
+def test_names_that_the_ledger_holds_have_not_changed() -> None:
+    # Append only: a name that was written once is read for ever.
+    assert {
+        "key.created", "policy.published", "party.registered", "party.suspended", "party.resumed",
+        "request.requested", "request.opened", "request.declined", "request.lapsed",
+        "grant.activated", "grant.revoked", "grant.expired", "grant.exhausted",
+        "decision.permit", "decision.deny",
+    } <= {kind.value for kind in Kind}
