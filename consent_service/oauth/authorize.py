@@ -23,9 +23,9 @@ from consent_service.grants.model import Status
 from consent_service.oauth import store
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.web.current import current, now
+from consent_service.web.session import BEGUN
 
 CODE_LIFE = dt.timedelta(seconds=60)  # FAPI 2.0 section 5.3.2.2
-BEGUN = "authorizations"
 MOST_BEGUN = 20  # that one browser may have under way
 
 ERRORS = {

@@ -21,7 +21,7 @@ from consent_service.registry.model import Representation
 from consent_service.registry.people import Person
 from consent_service.registry.registers.base import Register, RegisterUnavailable
 from consent_service.web.current import current, named, now
-from consent_service.web.session import ServerSession
+from consent_service.web.session import BEGUN, ServerSession
 
 P = ParamSpec("P")
 PERSON, OWNER, HOW = "person_id", "owner", "signed_in"
@@ -42,10 +42,13 @@ def sign_in(person_id: str, how: str) -> None:
 
 
 def sign_out() -> None:
-    """End the session and everything in it."""
+    """End the session; the requests that this browser brought along stay its own, whoever signs in next."""
     browser = cast("ServerSession", session)
     browser.renew()
+    begun = browser.get(BEGUN)
     browser.clear()
+    if begun:
+        browser[BEGUN] = begun
 
 
 def person() -> Person | None:

@@ -20,9 +20,9 @@ from consent_service.portal.schemas import AnswerSchema
 from consent_service.registry import parties
 from consent_service.web.current import now
 from consent_service.web.headers import allow_form_to
+from consent_service.web.session import BEGUN
 from consent_service.web.texts import format_date, gettext
 
-BEGUN = "authorizations"  # the requests that this browser brought along, noted by the authorization endpoint
 FIELDS = ("period_from", "period_to", "valid_until")
 
 

@@ -24,6 +24,8 @@ from consent_service.web.current import now
 COOKIE = "__Host-session"
 LIFE = dt.timedelta(hours=8)
 KEY_BYTES = 32
+BEGUN = "authorizations"
+"""Where a session keeps the requests that its browser brought along from a party."""
 
 
 class SessionRow(Base):

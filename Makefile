@@ -1,0 +1,74 @@
+# On a fresh machine with python3, pip, make and git: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed-run
+INSTALLED_DEV := $(VENV)/installed-dev
+SOURCES := consent_service tests migrations benchmarks wsgi.py
+
+.PHONY: demo test run install install-dev lint types contracts unit story browser-test bench lock clean
+
+demo: install
+	@$(BIN)/consent-service demo
+
+test: install-dev browser lint types contracts unit
+
+run: install
+	@$(BIN)/consent-service serve
+
+install: $(INSTALLED)
+
+install-dev: $(INSTALLED_DEV)
+
+$(VENV)/bin/pip:
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements/run.txt pyproject.toml | $(VENV)/bin/pip
+	@echo "installing what it needs to run (about half a minute the first time)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(INSTALLED_DEV): requirements/dev.txt $(INSTALLED)
+	@echo "installing what the tests need"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The browser tests drive Debian's Chromium; where there is none, apt brings it.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { echo "installing Chromium"; \
+	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
+	  $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
+
+lint: install-dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/djlint --quiet --check --lint consent_service/portal/templates || true
+
+types: install-dev
+	$(BIN)/mypy
+
+contracts: install-dev
+	$(BIN)/lint-imports
+
+unit: install-dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+
+story: install
+	@$(BIN)/consent-service demo --story
+
+bench: install-dev
+	$(BIN)/python benchmarks/servers.py
+
+lock:
+	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
+	@for set in run dev; do extra=; [ $$set = dev ] && extra="--allow-unsafe --extra dev"; \
+	  $(VENV)-lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
+	    --no-emit-trusted-host --no-emit-find-links $$extra -o requirements/$$set.txt pyproject.toml; done
+	@rm -rf $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) var build *.egg-info

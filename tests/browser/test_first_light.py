@@ -1,0 +1,222 @@
+"""The story in a real browser: eID once, a passkey ceremony, the owner's page, revocation, refusal.
+
+Debian's Chromium with a virtual authenticator over the DevTools protocol. Screenshots at
+phone and desktop width go to ``var/screenshots``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "var" / "screenshots"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 900}}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """``consent-service demo`` as a newcomer starts it; yields the addresses that it prints."""
+    home = tmp_path_factory.mktemp("home")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "consent_service", "demo"],
+        env={**environ, "CONSENT_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout
+    addresses: dict[str, str] = {"home": str(home)}
+    for line in process.stdout:
+        words = line.split()
+        if len(words) == 2 and words[1].startswith("http://"):
+            addresses[words[0]] = words[1]
+        if line.startswith("Ctrl-C"):
+            break
+    assert {"service", "erp", "bank"} <= set(addresses), addresses
+    yield addresses
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=15) == 0, "Ctrl-C stops the demo cleanly"
+    process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        executable = shutil.which("chromium")
+        assert executable, "make test installs Chromium"
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def look(page: Page, name: str) -> None:
+    """A screenshot at both widths, and axe's opinion of what is on it."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for size, viewport in SIZES.items():
+        page.set_viewport_size(viewport)
+        page.screenshot(path=SHOTS / f"{name}-{size}.png", full_page=True)
+        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        assert not wide, f"{name} scrolls sideways at {size} width"
+    found = Axe().run(page).response["violations"]
+    assert not found, [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
+def test_the_story_with_a_passkey(demo: dict[str, str], chromium: Browser) -> None:
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    session = context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    session.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+
+    # 2. The bank pushes its request and sends the browser to the service.
+    page.goto(demo["bank"])
+    look(page, "bank-start")
+    page.click("#apply")
+    look(page, "sign-in")
+
+    # 1. The person proves who they are with the eID, and makes a passkey.
+    page.click("#sign-in-eid")
+    page.wait_for_url("**/eid/authorize**")
+    look(page, "test-eid")
+    page.click('button[name=person][value="ingrid"]')
+    expect(page.locator("#create-passkey")).to_be_visible()
+    look(page, "passkey-offer")
+    page.click("#create-passkey")
+
+    # 3. The owner's page says it in plain words.
+    page.wait_for_selector("#approve")
+    text = page.inner_text("main")
+    for words in (
+        "Nordhavn Bank ASA",
+        "310041238",
+        "Norway",
+        "Fjellvik Båtbyggeri AS",
+        "Credit assessment",
+        "Trial balance",
+        "Financial statement",
+        "At most 4 times a day",
+        "Deletes its copy after 90 days",
+        "Not passed on to anyone",
+        "Your consent",
+        "1 January 2024",
+        "31 December 2025",
+        "Your loan application 4711",
+    ):
+        assert words in text, words
+    look(page, "request")
+
+    # From then on the passkey signs in: out, and in again without the eID.
+    waiting = page.url
+    page.click("#sign-out")
+    page.goto(waiting)
+    page.click("#sign-in-passkey")
+    page.wait_for_selector("#approve")
+
+    page.click("#approve")
+
+    # 4. and 5. The bank redeems the code and reads from the ERP system.
+    page.wait_for_url(f"{demo['bank']}/**")
+    page.click("#read")
+    expect(page.locator(".result.ok")).to_have_count(2)
+    expect(page.locator("main")).to_contain_text("debit and credit agree")
+    expect(page.locator("main")).to_contain_text("the balance sheet balances")
+    look(page, "bank-read")
+
+    # 7. The owner sees the reads within a second.
+    read_at = time.monotonic()
+    page.goto(f"{demo['service']}/activity")
+    expect(page.locator("main")).to_contain_text("Trial balance")
+    assert time.monotonic() - read_at < 5  # the page is there at once; the machine may be busy
+    look(page, "activity")
+    page.goto(demo["service"])
+    look(page, "overview")
+    page.goto(f"{demo['service']}/account")
+    look(page, "account")
+    page.goto(f"{demo['service']}/grants")
+    look(page, "grants")
+    page.click("a[href^='/grants/']:not([href*='show'])")
+    look(page, "grant")
+    page.click("#revoke")
+    expect(page.locator("main")).to_contain_text("Taken back")
+    look(page, "grant-revoked")
+
+    # The bank's very next read is refused, with the reason.
+    page.goto(demo["bank"])
+    page.click("#read")
+    expect(page.locator(".result.refused")).to_have_count(2)
+    expect(page.locator("main")).to_contain_text("The owner has taken this grant back")
+    look(page, "bank-refused")
+    page.goto(f"{demo['service']}/activity")
+    look(page, "activity-refused")
+    page.goto(f"{demo['service']}/nothing-here")
+    look(page, "not-found")
+    assert [one for one in problems if "404" not in one] == []
+    context.close()
+
+
+def test_decline_and_a_request_that_is_no_longer_open(demo: dict[str, str], chromium: Browser) -> None:
+    context = chromium.new_context(locale="en-GB", java_script_enabled=False)  # all of it works without scripts
+    page = context.new_page()
+    page.goto(demo["bank"])
+    page.click("#apply")
+    page.click("#sign-in-eid")
+    page.click('button[name=person][value="odd"]')
+    page.click("#skip-passkey")
+    waiting = page.url
+    page.uncheck("input[name=datatypes] >> nth=0")
+    page.uncheck("input[name=datatypes] >> nth=1")
+    page.click("#approve")
+    expect(page.locator("main")).to_contain_text("Choose at least one data set")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / "request-error-phone.png", full_page=True)
+    page.click("#decline")
+    page.wait_for_url(f"{demo['bank']}/**")
+    expect(page.locator("main")).to_contain_text("The owner declined")
+    page.goto(waiting)
+    expect(page.locator("main")).to_contain_text("answered already")
+    page.screenshot(path=SHOTS / "request-closed-phone.png", full_page=True)
+    context.close()
+
+
+def test_somebody_else_s_request_is_refused(demo: dict[str, str], chromium: Browser) -> None:
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    page.goto(demo["bank"])
+    page.click("#apply")
+    page.click("#sign-in-eid")
+    page.click('button[name=person][value="elsa"]')
+    page.click("#skip-passkey")
+    expect(page.locator("main")).to_contain_text("can't act for this business")
+    assert page.locator("#approve").count() == 0
+    page.goto(demo["service"])
+    look(page, "overview-empty")
+    context.close()
