@@ -25,6 +25,7 @@ from consent_service.oauth.views import blueprint as oauth
 from consent_service.oauth.views import server as oauth_server
 from consent_service.policy.api import blueprint as decisions
 from consent_service.policy.engine import PolicySet
+from consent_service.portal import access
 from consent_service.portal.views import blueprint as portal
 from consent_service.registry.eid import EidBroker
 from consent_service.registry.registers.base import NoRegister, Register
@@ -65,7 +66,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     db.init_app(app)
     Migrate(app, db, directory=MIGRATIONS)
-    Babel(app, locale_selector=_language)
+    Babel(app, locale_selector=_language, timezone_selector=access.time_zone)
     provide(
         app,
         settings,

@@ -63,9 +63,9 @@ def serve(port: int, host: str, workers: int, tls_cert: Path | None, tls_key: Pa
 @clear
 def demo(*, story: bool, saft: Path | None) -> None:
     """Run service, register, eID, ERP system and bank on this machine, ready to try."""
-    from consent_service.commands import demo as command
+    from consent_service.commands.demo import run
 
-    sys.exit(command.run(story=story, saft=saft))
+    sys.exit(run(story=story, saft=saft))
 
 
 @main.group("db")

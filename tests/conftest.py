@@ -1,4 +1,4 @@
-"""What every test can ask for: databases, a clock that stands still, a country, and the service as a whole."""
+"""What every test can ask for: databases, a clock that stands still, a country, the whole service."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server, template = request.getfixturevalue("postgresql_server"), request.getfixturevalue("postgresql_template")
+    server, template = (
+        request.getfixturevalue("postgresql_server"),
+        request.getfixturevalue("postgresql_template"),
+    )
     name = f"test_{uuid.uuid4().hex[:12]}"
     _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield _with_name(server, name)

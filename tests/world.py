@@ -54,7 +54,9 @@ class Peer:
     key: Any
     dpop: DPoPKey = field(default_factory=lambda: DPoPKey(ec.generate_private_key(ec.SECP256R1())))
 
-    def assertion(self, algorithm: str = "ES256", key: Any = None, headers: Any = None, **changes: Any) -> str:
+    def assertion(
+        self, algorithm: str = "ES256", key: Any = None, headers: Any = None, **changes: Any
+    ) -> str:
         now = int(self.world.clock.now().timestamp())
         claims = {
             "iss": self.client_id,
@@ -134,7 +136,9 @@ class World:
             keys.rotate(session, settings.secret_key, clock.now())
         made = cls(app, clock, None, None)  # type: ignore[arg-type]
         made.bank = made.register(ClientRole.PARTY, "Nordhavn Bank ASA", "0192:310041238")
-        made.erp = made.register(ClientRole.HOLDER, "Skyregn Systemer AS", "0192:310052345", resource=RESOURCE)
+        made.erp = made.register(
+            ClientRole.HOLDER, "Skyregn Systemer AS", "0192:310052345", resource=RESOURCE
+        )
         try:
             yield made
         finally:
@@ -195,7 +199,9 @@ class World:
         assert done.status_code == 303, done.text
         return browser
 
-    def open_request(self, browser: FlaskClient, pushed: TestResponse, peer: Peer | None = None) -> tuple[str, TestResponse]:
+    def open_request(
+        self, browser: FlaskClient, pushed: TestResponse, peer: Peer | None = None
+    ) -> tuple[str, TestResponse]:
         """Follow the bank's redirect to the owner's page; returns the page's address and the page."""
         client_id = (peer or self.bank).client_id
         query = {"client_id": client_id, "request_uri": pushed.json["request_uri"]}
@@ -205,7 +211,11 @@ class World:
 
     def answer(self, browser: FlaskClient, path: str, page: TestResponse, **form: Any) -> TestResponse:
         """Send the owner's form, as the page has it but for ``form``."""
-        filled = {"csrf_token": csrf(page), "answer": "approve", "datatypes": ["financial_statement", "trial_balance"]}
+        filled = {
+            "csrf_token": csrf(page),
+            "answer": "approve",
+            "datatypes": ["financial_statement", "trial_balance"],
+        }
         return browser.post(f"{path}/answer", data=filled | form)
 
     def approve(self, browser: FlaskClient, pushed: TestResponse, **form: Any) -> dict[str, str]:
@@ -217,7 +227,9 @@ class World:
         assert returned.status_code == 303, returned.text
         return {name: values[0] for name, values in parse_qs(urlsplit(returned.location).query).items()}
 
-    def grant(self, details: dict[str, Any] | None = None, browser: FlaskClient | None = None) -> dict[str, Any]:
+    def grant(
+        self, details: dict[str, Any] | None = None, browser: FlaskClient | None = None
+    ) -> dict[str, Any]:
         """The token response of a whole story."""
         pushed = self.bank.push(None if details is None else [details])
         assert pushed.status_code == 201, pushed.text

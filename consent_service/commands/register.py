@@ -19,6 +19,8 @@ from consent_service.config import Settings
 from consent_service.registry import identifiers, parties
 from consent_service.registry.model import ClientRole, Standing
 from consent_service.registry.parties import Registration
+from consent_service.registry.registers.base import Register
+from consent_service.registry.registers.sandbox import SandboxRegister
 from consent_service.verifier.errors import OAuthRefused, ServiceFailed
 from consent_service.verifier.keys import ClientKey
 from consent_service.verifier.service import Authenticated, Service
@@ -29,6 +31,9 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
     if bool(options["jwks"]) == bool(options["new_key"]):
         raise CommandError("give either --jwks FILE or --new-key FILE")
     jwks = _new_key(options["new_key"]) if options["new_key"] else _read_jwks(options["jwks"])
+    identifier, (name, source) = identifiers.parse(options["org"]), (options["name"], "the operator")
+    if settings.register_url:
+        name, source = _registered_name(SandboxRegister(settings.register_url), identifier)
     registration = Registration(
         role=ClientRole(options["role"]),
         name=options["name"],
@@ -39,6 +44,7 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
         client_id=options["client_id"],
     )
     with transaction(settings.database_url) as session:
+        parties.introduce(session, identifier, name, source)
         registered = parties.register(session, registration, SystemClock().now())
         session.commit()
     if not options["as_json"]:
@@ -65,7 +71,7 @@ def seed(settings: Settings, file: Path) -> Iterator[str]:
     for identifier, name in entries:
         short = identifiers.parse(identifier)
         with transaction(settings.database_url) as session:
-            added = parties.introduce(session, short, name, "the seed file")
+            added = parties.introduce(session, short, name, "the operator")
             session.commit()
         yield f"{short} {name}: {'added' if added else 'known already'}"
 
@@ -90,6 +96,14 @@ def token(issuer: str, client_id: str, key: Path, scope: str) -> str:
     except (ServiceFailed, OAuthRefused, httpx2.HTTPError, ValueError) as error:
         raise CommandError(f"no token: {error}") from error
     return str(answer["access_token"])
+
+
+def _registered_name(register: Register, identifier: str) -> tuple[str, str]:
+    """The organisation's name as its register has it; what is not registered takes no part."""
+    name = register.organisation_name(identifier)
+    if name is None:
+        raise CommandError(f"{register.name} has no active organisation {identifier}")
+    return name, register.name
 
 
 def _new_key(path: Path) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consent_service import keys
 from consent_service.clock import SystemClock
-from consent_service.commands import CommandError, database
+from consent_service.commands import CommandError, database, programs
+from consent_service.commands.programs import Program
 from consent_service.config import Settings, from_environ
 from consent_service.errors import ConfigurationError
 from consent_service.ledger import store as ledger
@@ -124,24 +123,19 @@ def country(environ: Mapping[str, str], settings: Settings) -> Iterator[dict[str
         yield {}
         return
     port, secret = free_port(), secrets.token_urlsafe(24)
-    program = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-        [
-            *(sys.executable, "-m", "consent_service.sandbox.country"),
-            *("--port", str(port), "--seed", environ.get("CONSENT_SANDBOX_SEED", str(SEED))),
-            *("--redirect-uri", f"{settings.issuer}/sign-in/eid/callback"),
-        ],
-        env={**environ, "CONSENT_SANDBOX": "1", "SANDBOX_EID_CLIENT_SECRET": secret},
+    arguments = (
+        *("consent_service.sandbox.country", "--port", str(port)),
+        *("--seed", environ.get("CONSENT_SANDBOX_SEED", str(SEED))),
+        *("--redirect-uri", f"{settings.issuer}/sign-in/eid/callback"),
     )
-    try:
+    program = Program("country", arguments, f"http://localhost:{port}", settings.home / "country.log")
+    with programs.running([program], {**environ, "SANDBOX_EID_CLIENT_SECRET": secret}):
         yield {
             "CONSENT_EID_ISSUER": f"http://localhost:{port}/eid",
             "CONSENT_EID_CLIENT_ID": settings.eid_client_id,
             "CONSENT_EID_CLIENT_SECRET": secret,
             "CONSENT_REGISTER_URL": f"http://localhost:{port}/register",
         }
-    finally:
-        program.terminate()
-        program.wait(timeout=5)
 
 
 def free_port() -> int:

@@ -138,6 +138,12 @@ def signed_in_at() -> tuple[str, dt.datetime] | None:
     return (how["how"], dt.datetime.fromisoformat(how["at"])) if how else None
 
 
+def time_zone() -> str:
+    """Where the business is whose pages these are: times are shown as its people's clocks show them."""
+    right = acting() if request.blueprint == "portal" and not g.get("failed") else None
+    return words.TIME_ZONES[identifiers.country_of(right.owner)] if right else "UTC"
+
+
 def go(target: str) -> Response:
     """Redirect by 303, so that a form is never sent twice."""
     return redirect(target, 303)

@@ -12,6 +12,14 @@ from consent_service.grants.model import Access, Mode, Status, Terms, Unit
 from consent_service.registry.model import Client, OrganisationRole
 from consent_service.web.texts import gettext, ngettext
 
+TIME_ZONES = {
+    "NO": "Europe/Oslo",
+    "SE": "Europe/Stockholm",
+    "DK": "Europe/Copenhagen",
+    "FI": "Europe/Helsinki",
+    "IS": "Atlantic/Reykjavik",
+}
+
 
 def language() -> str:
     """The language of this page, as the catalogue names it."""

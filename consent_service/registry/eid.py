@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+from authlib.common.errors import AuthlibBaseError
 from authlib.common.security import generate_token
-from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -89,7 +89,7 @@ class EidBroker:
             return NationalIdentity(self.issuer, str(claims["sub"]), str(claims["name"]), str(claims["pid"]))
         except httpx2.HTTPError as error:
             raise self._unavailable(error) from error
-        except (OAuthError, JoseError, KeyError, ValueError) as error:
+        except (AuthlibBaseError, JoseError, KeyError, ValueError) as error:
             raise ServiceError(
                 "eid_failed",
                 "Signing in with your eID did not work. Please try again.",

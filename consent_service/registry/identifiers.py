@@ -65,7 +65,12 @@ def parse(text: object) -> str:
 
     :raises ServiceError: ``invalid_identifier``, with a sentence that says what is wrong
     """
-    if not isinstance(text, str) or len(text) > MAXIMUM_LENGTH or not text.isprintable() or not text.isascii():
+    if (
+        not isinstance(text, str)
+        or len(text) > MAXIMUM_LENGTH
+        or not text.isprintable()
+        or not text.isascii()
+    ):
         raise _wrong("an organisation is written as <ICD>:<number>, for example 0192:923609016")
     icd, colon, number = text.partition(":")
     if not colon or not number:

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from consent_service.sandbox.browser import Browser
@@ -23,11 +23,22 @@ class Unexpected(Exception):
     """An answer that the story does not expect."""
 
 
-class Story:
-    """One play: the service, the bank, the person who answers."""
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Where the service and the bank are, who answers, and whose ledger is checked in the end."""
 
-    def __init__(self, service: str, bank: str, person: str, say: Say, home: Path) -> None:
-        self._service, self._bank, self._person, self._say, self._home = service, bank, person, say, home
+    service: str
+    bank: str
+    person: str
+    database_url: str
+
+
+class Story:
+    """One play."""
+
+    def __init__(self, cast: Cast, say: Say) -> None:
+        self._service, self._bank, self._person, self._say = cast.service, cast.bank, cast.person, say
+        self._database_url = cast.database_url
         self._browser = Browser()
         self._number = 0
 
@@ -129,7 +140,7 @@ class Story:
             "ledger",
             "verify",
             "--database",
-            str(self._home / "consent.db"),
+            self._database_url,
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         self._expect(done.returncode == 0, "a ledger that holds", done.stderr.strip())
@@ -159,10 +170,10 @@ class Story:
             raise Unexpected(f"expected {what}, got {str(instead)[:800]}")
 
 
-def play(service: str, bank: str, person: str, say: Say, home: Path) -> bool:
+def play(cast: Cast, say: Say) -> bool:
     """Play it; say at the end whether every step gave the expected answer."""
     try:
-        Story(service, bank, person, say, home).play()
+        Story(cast, say).play()
     except (Unexpected, LookupError, KeyError, StopIteration) as error:
         say(f"\nThe story broke: {error}")
         return False

@@ -24,5 +24,5 @@ def format_date(day: dt.date) -> str:
 
 
 def format_datetime(moment: dt.datetime) -> str:
-    """A moment as people write it: 12 March 2026, 14:05, UTC."""
+    """A moment as people write it, in the page's time zone: 12 March 2026, 14:05."""
     return cast("str", flask_babel.format_datetime(moment, "d MMMM yyyy, HH:mm"))

@@ -184,7 +184,9 @@ def test_the_story_with_a_passkey(demo: dict[str, str], chromium: Browser) -> No
 
 
 def test_decline_and_a_request_that_is_no_longer_open(demo: dict[str, str], chromium: Browser) -> None:
-    context = chromium.new_context(locale="en-GB", java_script_enabled=False)  # all of it works without scripts
+    context = chromium.new_context(
+        locale="en-GB", java_script_enabled=False
+    )  # all of it works without scripts
     page = context.new_page()
     page.goto(demo["bank"])
     page.click("#apply")

@@ -45,8 +45,14 @@ ASKED = Terms(
 @pytest.mark.parametrize("then", list(Status))
 def test_only_the_life_cycle_s_arrows_exist(now: Status, then: Status) -> None:
     allowed = {
-        ("requested", "open"), ("requested", "lapsed"), ("open", "active"), ("open", "declined"),
-        ("open", "lapsed"), ("active", "revoked"), ("active", "expired"), ("active", "exhausted"),
+        ("requested", "open"),
+        ("requested", "lapsed"),
+        ("open", "active"),
+        ("open", "declined"),
+        ("open", "lapsed"),
+        ("active", "revoked"),
+        ("active", "expired"),
+        ("active", "exhausted"),
     }
     if (now.value, then.value) in allowed:
         check_transition(now, then)
@@ -57,7 +63,11 @@ def test_only_the_life_cycle_s_arrows_exist(now: Status, then: Status) -> None:
 
 def test_an_end_has_no_arrows() -> None:
     assert set(Status) - set(ARROWS) == {
-        Status.DECLINED, Status.LAPSED, Status.REVOKED, Status.EXPIRED, Status.EXHAUSTED
+        Status.DECLINED,
+        Status.LAPSED,
+        Status.REVOKED,
+        Status.EXPIRED,
+        Status.EXHAUSTED,
     }
 
 
@@ -90,7 +100,9 @@ def test_narrower_means_nothing_that_was_not_asked(given_terms: Terms) -> None:
     inside = (
         bool(given_terms.datatypes)
         and given_terms.period.start <= given_terms.period.end
-        and all(name in ASKED.datatypes and ASKED.period.start <= day <= ASKED.period.end for name, day in reads)
+        and all(
+            name in ASKED.datatypes and ASKED.period.start <= day <= ASKED.period.end for name, day in reads
+        )
         and given_terms.access.valid_until <= UNTIL
     )
     assert given_terms.narrower_or_equal(ASKED) is inside
@@ -99,9 +111,16 @@ def test_narrower_means_nothing_that_was_not_asked(given_terms: Terms) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"owner": "0007:5599980108"}, {"owner": None}, {"purpose": "accounting_services"}, {"actions": ("write",)},
-        {"locations": ("https://other.example",)}, {"retention": "P1Y"}, {"onward_sharing": ("0192:310041238",)},
-        {"legal_basis": "law"}, {"message": ()}, {"access": replace(ASKED.access, mode=Mode.STANDING)},
+        {"owner": "0007:5599980108"},
+        {"owner": None},
+        {"purpose": "accounting_services"},
+        {"actions": ("write",)},
+        {"locations": ("https://other.example",)},
+        {"retention": "P1Y"},
+        {"onward_sharing": ("0192:310041238",)},
+        {"legal_basis": "law"},
+        {"message": ()},
+        {"access": replace(ASKED.access, mode=Mode.STANDING)},
         {"access": replace(ASKED.access, frequency=Frequency(Unit.DAY, 5))},
     ],
 )
@@ -116,8 +135,11 @@ def test_an_owner_left_open_may_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("unit", "start"),
     [
-        (Unit.HOUR, "2026-02-18T15:00:00"), (Unit.DAY, "2026-02-18T00:00:00"), (Unit.WEEK, "2026-02-16T00:00:00"),
-        (Unit.MONTH, "2026-02-01T00:00:00"), (Unit.YEAR, "2026-01-01T00:00:00"),
+        (Unit.HOUR, "2026-02-18T15:00:00"),
+        (Unit.DAY, "2026-02-18T00:00:00"),
+        (Unit.WEEK, "2026-02-16T00:00:00"),
+        (Unit.MONTH, "2026-02-01T00:00:00"),
+        (Unit.YEAR, "2026-01-01T00:00:00"),
     ],
 )
 def test_a_window_is_a_calendar_unit(unit: Unit, start: str) -> None:

@@ -15,7 +15,10 @@ from consent_service.ledger.model import EMPTY, Entry, Kind, canonical, chain_ha
 
 KEYS = st.text(st.characters(max_codepoint=0x7F, exclude_categories=["Cc", "Cs"]), max_size=8)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
@@ -68,8 +71,19 @@ def test_a_commitment_needs_a_salt_of_32_bytes() -> None:
 def test_names_that_the_ledger_holds_have_not_changed() -> None:
     # Append only: a name that was written once is read for ever.
     assert {
-        "key.created", "policy.published", "party.registered", "party.suspended", "party.resumed",
-        "request.requested", "request.opened", "request.declined", "request.lapsed",
-        "grant.activated", "grant.revoked", "grant.expired", "grant.exhausted",
-        "decision.permit", "decision.deny",
+        "key.created",
+        "policy.published",
+        "party.registered",
+        "party.suspended",
+        "party.resumed",
+        "request.requested",
+        "request.opened",
+        "request.declined",
+        "request.lapsed",
+        "grant.activated",
+        "grant.revoked",
+        "grant.expired",
+        "grant.exhausted",
+        "decision.permit",
+        "decision.deny",
     } <= {kind.value for kind in Kind}

@@ -72,7 +72,10 @@ def test_a_jti_is_used_once(world: World) -> None:
 
 def test_a_jti_stays_used_when_the_request_failed(world: World) -> None:
     assertion = world.erp.assertion()
-    assert world.erp.post("/oauth/token", FORM | {"scope": "x"}, assertion=assertion).json["error"] == "invalid_scope"
+    assert (
+        world.erp.post("/oauth/token", FORM | {"scope": "x"}, assertion=assertion).json["error"]
+        == "invalid_scope"
+    )
     unauthenticated(world, assertion)
 
 
@@ -92,7 +95,10 @@ def test_none_and_symmetric_algorithms_are_refused(world: World) -> None:
 
 def register(world: World, key: Any, algorithm: type[Any]) -> Any:
     registration = Registration(
-        ClientRole.HOLDER, "Other", "0192:310052345", {"keys": [algorithm.to_jwk(key.public_key(), as_dict=True)]}
+        ClientRole.HOLDER,
+        "Other",
+        "0192:310052345",
+        {"keys": [algorithm.to_jwk(key.public_key(), as_dict=True)]},
     )
     with world.app.app_context(), writing() as session:
         client = parties.register(session, registration, world.clock.now())

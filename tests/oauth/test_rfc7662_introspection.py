@@ -26,7 +26,9 @@ def test_the_holder_that_a_token_is_meant_for_may_ask(world: World) -> None:
 
 def test_anybody_else_learns_nothing(world: World) -> None:
     token = world.grant()["access_token"]
-    other = world.register(ClientRole.HOLDER, "Other ERP", "0184:99810106", resource="https://other.example/api")
+    other = world.register(
+        ClientRole.HOLDER, "Other ERP", "0184:99810106", resource="https://other.example/api"
+    )
     assert other.post(INTROSPECT, {"token": token}).json == {"active": False}
     assert world.app.test_client().post(INTROSPECT, data={"token": token}).status_code == 401
 
@@ -97,5 +99,7 @@ def test_the_metadata_claims_nothing_but_what_is_built(world: World) -> None:
     assert document["code_challenge_methods_supported"] == ["S256"]
     for grant_type in document["grant_types_supported"]:
         form = {"grant_type": grant_type}
-        errors = {peer.post("/oauth/token", form, dpop=True).json.get("error") for peer in (world.bank, world.erp)}
+        errors = {
+            peer.post("/oauth/token", form, dpop=True).json.get("error") for peer in (world.bank, world.erp)
+        }
         assert "unsupported_grant_type" not in errors

@@ -55,7 +55,13 @@ def refused(world: World, **changes: Any) -> str:
             "frequency",
         ),
         (
-            {"access": {"mode": "recurring", "valid_until": UNTIL, "frequency": {"unit": "day", "value": 1.5}}},
+            {
+                "access": {
+                    "mode": "recurring",
+                    "valid_until": UNTIL,
+                    "frequency": {"unit": "day", "value": 1.5},
+                }
+            },
             "frequency",
         ),
         ({"retention": "forever"}, "retention"),
@@ -73,7 +79,19 @@ def test_a_wrong_member_is_named(world: World, change: dict[str, Any], names: st
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "[1]", "[{},{}]", "not json", '[{"type":', "[" * 5000, "null", '{"type":"business_data"}']
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "[1]",
+        "[{},{}]",
+        "not json",
+        '[{"type":',
+        "[" * 5000,
+        "null",
+        '{"type":"business_data"}',
+    ],
 )
 def test_what_is_not_one_object_in_an_array_is_refused(world: World, text: str) -> None:
     answer = world.bank.push(authorization_details=text)

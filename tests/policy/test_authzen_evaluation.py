@@ -111,7 +111,9 @@ def test_a_suspended_party_is_refused_and_comes_back(world: World) -> None:
 
 
 def test_a_holder_gets_no_decision_for_another_holder_s_data(world: World) -> None:
-    other = world.register(ClientRole.HOLDER, "Other ERP", "0184:99810106", resource="https://other.example/api")
+    other = world.register(
+        ClientRole.HOLDER, "Other ERP", "0184:99810106", resource="https://other.example/api"
+    )
     token = world.grant()
     assert reasons(world.decide(token, holder=other)) == ["holder-serves"]
     mine = world.question(token, world.erp)
@@ -216,7 +218,14 @@ def test_fields_not_understood_are_ignored_and_the_request_id_comes_back(world: 
 def test_who_does_not_authenticate_gets_401_and_who_may_not_ask_403(world: World) -> None:
     client = world.app.test_client()
     token = world.grant()
-    for value in ("", "Bearer", "Bearer x", "Basic eA==", f"Bearer {token['access_token']}", f"DPoP {token['access_token']}"):
+    for value in (
+        "",
+        "Bearer",
+        "Bearer x",
+        "Basic eA==",
+        f"Bearer {token['access_token']}",
+        f"DPoP {token['access_token']}",
+    ):
         answer = client.post(PATH, json={}, headers={"Authorization": value} if value else {})
         assert answer.status_code == 401, value
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -228,7 +237,9 @@ def test_who_does_not_authenticate_gets_401_and_who_may_not_ask_403(world: World
 def test_a_suspended_holder_s_token_is_no_longer_taken(world: World) -> None:
     bearer = world.bearer(world.erp)
     with world.app.app_context(), writing() as session:
-        parties.set_standing(session, "0192:310052345", Standing.SUSPENDED, reason="test", now=world.clock.now())
+        parties.set_standing(
+            session, "0192:310052345", Standing.SUSPENDED, reason="test", now=world.clock.now()
+        )
     answer = world.app.test_client().post(PATH, json={}, headers={"Authorization": f"Bearer {bearer}"})
     assert answer.status_code == 401
 
@@ -237,9 +248,8 @@ def test_what_can_t_be_recorded_is_denied(world: World) -> None:
     token = world.grant()
     bearer = world.bearer(world.erp)
     question = world.question(token, world.erp)
-    with world.app.app_context():
-        with db.engine.begin() as connection:
-            connection.execute(text("DROP TABLE ledger_entry"))
+    with world.app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("DROP TABLE ledger_entry"))
     answer = world.ask(world.erp, question, bearer=bearer)
     assert answer.status_code == 200
     assert answer.json["decision"] is False

@@ -312,12 +312,6 @@ BAD = {
         {"policy": f'@id("x") {NOTED} permit (principal, action, resource) when {{ principal.nope }};'},
         "nope",
     ),
-    "no id": ({"policy": f"{NOTED} permit (principal, action, resource);"}, "@id"),
-    "an empty id": ({"policy": f'@id("") {NOTED} permit (principal, action, resource);'}, "@id"),
-    "no explanation": (
-        {"policy": '@id("x") @title("t") permit (principal, action, resource);'},
-        "@explanation",
-    ),
     "an id twice": ({"policy": f'@id("x") {NOTED} permit (principal, action, resource);' * 2}, "x"),
     "a template": (
         {"policy": f'@id("x") {NOTED} forbid (principal == ?principal, action, resource);'},
@@ -392,3 +386,15 @@ def test_reasons_follow_the_names_of_the_files(tmp_path: Path) -> None:
     never = '@title("t") @explanation("e.") forbid (principal, action, resource);'
     policy_set = PolicySet.load(directory(tmp_path, b=f'@id("second") {never}', a=f'@id("first") {never}'))
     assert ids(ask(policy_set, "alice", "write")) == ["first", "second"]
+
+
+def test_plain_cedar_without_annotations_decides_and_names_cedar_s_own_ids(tmp_path: Path) -> None:
+    plain = PolicySet.load(directory(tmp_path, policy="permit (principal, action, resource);"))
+    assert [reason.policy for reason in plain.reasons.values()] == ["policy0"]
+
+
+def test_each_of_our_own_policies_has_an_id_and_a_sentence_for_people() -> None:
+    ours = PolicySet.load(Path(__file__).parents[2] / "policies")
+    for reason in ours.reasons.values():
+        assert not reason.policy.startswith("policy"), reason
+        assert reason.text.endswith("."), reason

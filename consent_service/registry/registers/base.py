@@ -17,7 +17,7 @@ class RegisterUnavailable(ServiceError):
     def __init__(self, register: str, detail: str) -> None:
         super().__init__(
             "register_unavailable",
-            f"The {register} can't be reached right now. Please try again in a few minutes.",
+            f"Right now {register} can't be reached. Please try again in a few minutes.",
             status=503,
             detail=detail,
         )
@@ -46,7 +46,7 @@ class Register(Protocol):
 class NoRegister:
     """The null twin: no register is configured, so nobody represents anybody."""
 
-    name = "no register"
+    name = "nobody"
 
     def organisation_name(self, identifier: str) -> str | None:
         return None

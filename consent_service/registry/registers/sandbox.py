@@ -18,7 +18,7 @@ ROLES = {role.value for role in OrganisationRole}
 class SandboxRegister:
     """Asks the sandbox register at ``url``."""
 
-    name = "sandbox register"
+    name = "the sandbox register"
 
     def __init__(self, url: str) -> None:
         self._client = httpx2.Client(base_url=url, timeout=TIMEOUT)

@@ -6,6 +6,7 @@ import datetime as dt
 import secrets
 import threading
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, redirect, render_template, request, url_for
@@ -90,6 +91,8 @@ class Customers:
 def create_app(client: PartyClient, offer: Offer, issuer: str, own_url: str) -> Flask:
     """The bank's application; ``own_url`` is where browsers reach it."""
     app = Flask(__name__)
+    # 1 234 567.89 with spaces that don't break
+    app.jinja_env.filters["amount"] = lambda text: f"{Decimal(text):,.2f}".replace(",", "\u00a0")
     customers = Customers()
 
     @app.before_request

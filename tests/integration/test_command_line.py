@@ -1,0 +1,220 @@
+"""Starting, settings and the command line: what is missing is said in one line, and nothing starts without it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from consent_service.cli import main
+from consent_service.config import from_environ
+from consent_service.errors import ConfigurationError
+
+SECRET = "s" * 40
+PRODUCTION = {"CONSENT_ISSUER": "https://consent.example.no", "CONSENT_SECRET_KEY": SECRET}
+
+
+def run(environ: dict[str, str], *arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), env=environ)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    return {**PRODUCTION, "CONSENT_HOME": str(tmp_path)}
+
+
+def test_production_refuses_to_start_until_everything_is_set_and_says_what_to_do(tmp_path: Path) -> None:
+    environ = {"CONSENT_HOME": str(tmp_path)}
+    for setting, value, said in (
+        ("CONSENT_ISSUER", "https://consent.example.no", "CONSENT_ISSUER is not set"),
+        ("CONSENT_SECRET_KEY", SECRET, "CONSENT_SECRET_KEY is not set"),
+    ):
+        done = run(environ, "serve")
+        assert (done.exit_code, said in done.output) == (2, True), done.output
+        environ[setting] = value
+    done = run(environ, "serve")
+    assert (done.exit_code, "consent-service db upgrade" in done.output) == (2, True)
+    assert run(environ, "db", "upgrade").exit_code == 0
+    done = run(environ, "serve")
+    assert (done.exit_code, "consent-service keys rotate" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"CONSENT_ISSUER": "http://consent.example.no"}, "CONSENT_ISSUER must be https"),
+        ({"CONSENT_ISSUER": "consent.example.no"}, "CONSENT_ISSUER"),
+        ({"CONSENT_ISSUER": "https://a.example/path"}, "no path"),
+        ({"CONSENT_ISSUER": "https://a.example:port"}, "CONSENT_ISSUER"),
+        ({"CONSENT_SECRET_KEY": "short"}, "CONSENT_SECRET_KEY"),
+        ({"CONSENT_SANDBOX": "perhaps"}, "CONSENT_SANDBOX"),
+        ({"CONSENT_TRUSTED_PROXIES": "-1"}, "CONSENT_TRUSTED_PROXIES"),
+        ({"CONSENT_POLICY_DIR": "/nowhere"}, "CONSENT_POLICY_DIR"),
+        ({"CONSENT_EID_ISSUER": "ftp://eid.example"}, "CONSENT_EID_ISSUER"),
+    ],
+)
+def test_a_wrong_setting_is_named(change: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        from_environ(PRODUCTION | change)
+
+
+def test_the_sandbox_keeps_a_secret_of_its_own(tmp_path: Path) -> None:
+    environ = {
+        "CONSENT_ISSUER": "http://localhost:8000",
+        "CONSENT_SANDBOX": "1",
+        "CONSENT_HOME": str(tmp_path),
+    }
+    first = from_environ(environ).secret_key
+    assert first == from_environ(environ).secret_key
+    assert (tmp_path / "sandbox-secret-key").stat().st_mode & 0o077 == 0
+
+
+def registered(environ: dict[str, str], tmp_path: Path, *more: str) -> tuple[Result, dict[str, Any]]:
+    key = tmp_path / f"{len(list(tmp_path.iterdir()))}.jwk"
+    done = run(
+        environ,
+        "client",
+        "register",
+        "--name",
+        "Bank",
+        "--org",
+        "0192:923609016",
+        "--new-key",
+        str(key),
+        "--json",
+        *more,
+    )
+    return done, json.loads(done.output) if done.exit_code == 0 else {}
+
+
+def test_a_client_is_registered_and_its_key_written_for_its_owner_alone(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    run(home, "db", "upgrade")
+    arguments = ("--role", "party", "--redirect-uri", "https://bank.example/cb")
+    done, answer = registered(home, tmp_path, *arguments)
+    assert done.exit_code == 0, done.output
+    assert answer["client_id"]
+    [key] = tmp_path.glob("*.jwk")
+    assert key.stat().st_mode & 0o077 == 0
+    assert {"d", "x", "y", "kid"} <= set(json.loads(key.read_text()))
+    again = run(
+        home,
+        "client",
+        "register",
+        "--role",
+        "holder",
+        "--name",
+        "x",
+        "--org",
+        "0192:923609016",
+        "--new-key",
+        str(key),
+    )
+    assert (again.exit_code, "not overwritten" in again.output) == (2, True)
+    assert run(home, "ledger", "verify").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--role", "party"), "redirect URI"),
+        (("--role", "party", "--redirect-uri", "http://bank.example/cb"), "https"),
+        (("--role", "party", "--redirect-uri", "https://bank.example/cb#x"), "fragment"),
+        (("--role", "party", "--redirect-uri", "javascript:alert(1)"), "https"),
+        (("--role", "holder", "--org", "0192:923609017"), "organisasjonsnummer"),
+        (("--role", "holder", "--resource", "ftp://x"), "https"),
+        (
+            ("--role", "party", "--redirect-uri", "https://b.example/cb", "--resource", "https://x.example"),
+            "holder",
+        ),
+    ],
+)
+def test_a_client_that_does_not_fit_is_refused(
+    home: dict[str, str], tmp_path: Path, more: tuple[str, ...], said: str
+) -> None:
+    run(home, "db", "upgrade")
+    done, _ = registered(home, tmp_path, *more)
+    assert (done.exit_code, said in done.output) == (2, True), done.output
+
+
+@pytest.mark.parametrize(
+    "jwks", ["{}", '{"keys": []}', '{"keys": [{"kty": "oct", "k": "AAAA"}]}', "nonsense", "[]"]
+)
+def test_keys_that_can_t_be_a_client_s_are_refused(home: dict[str, str], tmp_path: Path, jwks: str) -> None:
+    run(home, "db", "upgrade")
+    file = tmp_path / "jwks.json"
+    file.write_text(jwks)
+    done = run(
+        home,
+        "client",
+        "register",
+        "--role",
+        "holder",
+        "--name",
+        "x",
+        "--org",
+        "0192:923609016",
+        "--jwks",
+        str(file),
+    )
+    assert done.exit_code == 2, done.output
+
+
+def test_two_holders_can_t_claim_one_address(home: dict[str, str], tmp_path: Path) -> None:
+    run(home, "db", "upgrade")
+    arguments = ("--role", "holder", "--resource", "https://erp.example/api")
+    assert registered(home, tmp_path, *arguments)[0].exit_code == 0
+    assert registered(home, tmp_path, *arguments)[0].exit_code == 2
+
+
+def test_keys_rotate_and_the_old_one_stays_published(home: dict[str, str]) -> None:
+    run(home, "db", "upgrade")
+    first = run(home, "keys", "rotate").output.split()[-1]
+    second = run(home, "keys", "rotate").output.split()[-1]
+    assert first != second
+    from consent_service.app import create_app
+
+    app = create_app(from_environ(home))
+    published = app.test_client().get("/oauth/jwks").json
+    assert [key["kid"] for key in published["keys"]] == [second, first]
+    with app.app_context():
+        from consent_service.db import db
+
+        db.engine.dispose()
+
+
+def test_another_secret_key_does_not_open_the_database(home: dict[str, str]) -> None:
+    run(home, "db", "upgrade")
+    run(home, "keys", "rotate")
+    done = run(home | {"CONSENT_SECRET_KEY": "another" * 8}, "serve")
+    assert (done.exit_code, "CONSENT_SECRET_KEY" in done.output) == (2, True)
+
+
+def test_doctor_says_what_is_missing(home: dict[str, str]) -> None:
+    done = run(home, "doctor")
+    assert done.exit_code == 1
+    assert "MISSING  database" in done.output
+    assert "ok       policies" in done.output
+
+
+def test_wsgi_gives_the_application(home: dict[str, str]) -> None:
+    run(home, "db", "upgrade")
+    code = "import wsgi; print(wsgi.application.test_client().get('/healthz').status_code)"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean | home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stdout.strip() == "200", done.stderr
