@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-run
 INSTALLED_DEV := $(VENV)/installed-dev
-SOURCES := consent_service tests migrations benchmarks wsgi.py
+SOURCES := consent_service tests migrations benchmarks docs wsgi.py
 
-.PHONY: demo test run install install-dev lint types contracts unit story browser-test bench lock clean
+.PHONY: demo test run install install-dev lint types contracts unit story bench conformance lock clean
 
 demo: install
 	@$(BIN)/consent-service demo
@@ -46,7 +46,9 @@ browser:
 lint: install-dev
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/djlint --quiet --check --lint consent_service/portal/templates || true
+	$(BIN)/djlint --quiet --lint consent_service
+	@$(BIN)/python docs/conformance.py && git diff --exit-code --stat docs/conformance.md || \
+	  { echo "docs/conformance.md was out of date: commit what make conformance writes"; exit 1; }
 
 types: install-dev
 	$(BIN)/mypy
@@ -61,7 +63,12 @@ story: install
 	@$(BIN)/consent-service demo --story
 
 bench: install-dev
+	@command -v wrk >/dev/null || { echo "installing wrk"; \
+	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; $$as apt-get update -qq && $$as apt-get install -y -qq wrk >/dev/null; }
 	$(BIN)/python benchmarks/servers.py
+
+conformance: install-dev
+	$(BIN)/python docs/conformance.py
 
 lock:
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
