@@ -18,6 +18,7 @@ from consent_service.grants.catalogue import Catalogue, Purpose
 from consent_service.grants.duration import DurationError, add, longer, parse_duration
 from consent_service.grants.model import Access, Frequency, Mode, Period, Terms, Unit
 from consent_service.registry import identifiers
+from consent_service.web.problems import first_problem
 
 MESSAGE_LENGTH = 300  # characters a language
 MOST_LOCATIONS = 10
@@ -149,7 +150,7 @@ def load_authorization_details(text: str | None, catalogue: Catalogue, now: dt.d
     try:
         terms: Terms = BusinessDataSchema().load(documents[0])
     except ValidationError as error:
-        raise _wrong(_first(error.messages_dict)) from error
+        raise _wrong(first_problem(error.messages_dict)) from error
     check_terms(terms, catalogue, now)
     return terms
 
@@ -186,14 +187,6 @@ def _check_bounds(terms: Terms, purpose: Purpose, now: dt.datetime) -> None:
         raise _wrong(f"period is longer than {purpose.id} allows")
     if terms.access.valid_until.date() > add(now.date(), purpose.longest_access):
         raise _wrong(f"access.valid_until is later than {purpose.id} allows")
-
-
-def _first(messages: dict[Any, Any], path: str = "") -> str:
-    name, inner = next(iter(messages.items()))
-    here = f"{path}.{name}" if path else str(name)
-    if isinstance(inner, dict):
-        return _first(inner, here)
-    return f"{here}: {inner[0] if isinstance(inner, list) else inner}"
 
 
 def _wrong(sentence: str) -> ServiceError:

@@ -11,6 +11,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 
 from consent_service.errors import ServiceError
 from consent_service.policy.model import EvaluationRequest
+from consent_service.web.problems import first_problem
 
 MOST_CHARACTERS = 1024
 MOST_MEMBERS = 64
@@ -109,13 +110,3 @@ def load_evaluation(document: object) -> EvaluationRequest:
         return EvaluationSchema().load(document)  # type: ignore[no-any-return]
     except ValidationError as error:
         raise ServiceError("invalid_request", first_problem(error.messages_dict)) from error
-
-
-def first_problem(messages: dict[Any, Any], path: str = "") -> str:
-    """The first of marshmallow's messages as one sentence that names the member."""
-    name, inner = next(iter(messages.items()))
-    here = f"{path}.{name}" if path else str(name)
-    if isinstance(inner, dict):
-        return first_problem(inner, here)
-    text = inner[0] if isinstance(inner, list) else str(inner)
-    return f"{here}: {text}"
