@@ -28,7 +28,7 @@ $(VENV)/bin/pip:
 $(INSTALLED): requirements/run.txt pyproject.toml | $(VENV)/bin/pip
 	@echo "installing what it needs to run (about half a minute the first time)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(INSTALLED_DEV): requirements/dev.txt $(INSTALLED)
