@@ -63,7 +63,8 @@ def run(*, story: bool, saft: Path | None) -> int:
     # A demo starts from nothing each time, so that what it shows is what happened in it.
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for one in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell starts background jobs with it ignored
+        signal.signal(one, _interrupt)
     try:
         stage = _stage(home, saft or SAMPLE)
         with _played_on(stage) as database_url:

@@ -34,7 +34,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         self.register_client_auth_method(METHOD, self._private_key_jwt)
 
     def query_client(self, client_id: str) -> OAuthClient | None:
-        client = parties.find(session(), client_id)
+        client = parties.find(session(), client_id) if client_id.isprintable() else None
         return OAuthClient(client) if client else None
 
     def authenticated_client(self) -> Client:

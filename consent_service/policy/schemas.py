@@ -51,6 +51,8 @@ def _bounded(value: dict[str, Any]) -> None:
 def _check_text(text: str) -> None:
     if len(text) > MOST_CHARACTERS:
         raise ValidationError("has a text that is too long")
+    if "\x00" in text:
+        raise ValidationError("has a NUL character")
     try:
         text.encode()
     except UnicodeEncodeError:
