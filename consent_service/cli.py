@@ -82,6 +82,15 @@ def database_upgrade() -> None:
     click.echo(command.upgrade(os.environ))
 
 
+@database.command("purge")
+@clear
+def database_purge() -> None:
+    """Delete ended tokens, used proofs and sessions; run it daily."""
+    from consent_service.commands import database as command
+
+    click.echo(command.purge(from_environ(os.environ)))
+
+
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @clear

@@ -24,6 +24,9 @@ from consent_service.db import WRITE
 from consent_service.ledger import store as ledger
 from consent_service.ledger import verify
 from consent_service.ledger.model import Kind
+from consent_service.oauth import store as oauth
+from consent_service.registry import tokens
+from consent_service.web import session as web_session
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 
@@ -46,6 +49,17 @@ def upgrade(environ: Mapping[str, str]) -> str:
     except SQLAlchemyError as error:
         raise CommandError(f"the database can't be reached or changed: {type(error).__name__}") from error
     return "the database is up to date"
+
+
+def purge(settings: Settings) -> str:
+    """Delete what has ended and can't be asked for again: tokens, used jtis, sessions."""
+    now = SystemClock().now()
+    with transaction(settings.database_url) as session:
+        tokens.purge(session, now)
+        oauth.purge(session, now)
+        web_session.purge(session, now)
+        session.commit()
+    return "what has ended is deleted; grants and the ledger stay"
 
 
 def is_current(url: str) -> bool:

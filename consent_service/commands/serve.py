@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -52,6 +53,8 @@ def run(environ: dict[str, str], listen: Listen) -> None:
     check_ready(settings)
     publish_policies(settings)
     with country(environ, settings) as additions:
+        scheme = "https" if listen.tls_cert else "http"
+        click.echo(f"{settings.issuer} is served on {scheme}://{listen.host}:{listen.port}", err=True)
         serve({**environ, **additions}, listen)
 
 
@@ -109,7 +112,7 @@ def serve(environ: Mapping[str, str], listen: Listen) -> None:
         backpressure=BLOCKING_THREADS * 8,
         websockets=False,
         log_access=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         ssl_cert=listen.tls_cert,
         ssl_key=listen.tls_key,
         working_dir=Path(__file__).resolve().parent.parent.parent,

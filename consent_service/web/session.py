@@ -15,7 +15,7 @@ from typing import Any
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 from sqlalchemy import JSON, String, delete
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 from werkzeug.datastructures import CallbackDict
 
 from consent_service.db import Base, Instant, reading, writing
@@ -85,10 +85,9 @@ class ServerSessions(SessionInterface):
         response.set_cookie(COOKIE, key, path="/", secure=True, httponly=True, samesite="Lax")
 
 
-def purge(at: dt.datetime) -> None:
+def purge(database: Session, at: dt.datetime) -> None:
     """Delete sessions past their end."""
-    with writing() as database:
-        database.execute(delete(SessionRow).where(SessionRow.expires_at < at))
+    database.execute(delete(SessionRow).where(SessionRow.expires_at < at))
 
 
 def _hash(key: str) -> str:

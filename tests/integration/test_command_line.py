@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from consent_service.cli import main
 from consent_service.config import from_environ
 from consent_service.errors import ConfigurationError
+from tests.world import World
 
 SECRET = "s" * 40
 PRODUCTION = {"CONSENT_ISSUER": "https://consent.example.no", "CONSENT_SECRET_KEY": SECRET}
@@ -195,6 +196,15 @@ def test_another_secret_key_does_not_open_the_database(home: dict[str, str]) -> 
     run(home, "keys", "rotate")
     done = run(home | {"CONSENT_SECRET_KEY": "another" * 8}, "serve")
     assert (done.exit_code, "CONSENT_SECRET_KEY" in done.output) == (2, True)
+
+
+def test_purging_deletes_what_has_ended_and_nothing_else(world: World, tmp_path: Path) -> None:
+    token = world.grant()
+    url = world.app.config["SQLALCHEMY_DATABASE_URI"]
+    assert run({**PRODUCTION, "CONSENT_DATABASE_URL": url}, "db", "purge").exit_code == 0
+    assert world.decide(token)["decision"] is True
+    assert world.bank.post("/oauth/introspect", {"token": token["access_token"]}).json["active"] is True
+    assert run({**PRODUCTION, "CONSENT_DATABASE_URL": url}, "ledger", "verify").exit_code == 0
 
 
 def test_doctor_says_what_is_missing(home: dict[str, str]) -> None:
