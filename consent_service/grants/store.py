@@ -162,16 +162,6 @@ def add_version(session: Session, grant: Grant) -> None:
     session.flush()
 
 
-def versions(session: Session, owner: str, grant_id: str) -> list[Grant]:
-    """Every version of a grant, newest first; empty where this owner has none of this id."""
-    rows = session.scalars(
-        select(GrantRow)
-        .where(GrantRow.owner == owner, GrantRow.grant_id == grant_id)
-        .order_by(GrantRow.version.desc())
-    )
-    return [row.to_model() for row in rows]
-
-
 def current(session: Session, owner: str, grant_id: str) -> Grant | None:
     """The version of a grant that counts, or None."""
     row = session.scalar(

@@ -36,7 +36,7 @@ def evaluation() -> Response:
     caller = _holder()
     question = load_evaluation(_body())
     rules = service.Rules(current(PolicySet), current(Catalogue))
-    answer = service.evaluate(question, caller, rules, now())
+    answer = service.evaluate(question, caller, rules, now)
     decision = answer.decision
     context: dict[str, Any] = {
         "id": answer.entry_id,

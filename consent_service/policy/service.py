@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,16 +56,33 @@ class Rules:
     catalogue: Catalogue
 
 
-def evaluate(request: EvaluationRequest, caller: Client, rules: Rules, now: dt.datetime) -> Answer:
-    """Decide whether a data request may pass, and record it before saying so."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A decision with all that it was made from."""
+
+    decision: Decision
+    grant: Grant | None
+    party: PartyFacts | None
+    facts: Facts
+
+
+def evaluate(
+    request: EvaluationRequest, caller: Client, rules: Rules, clock: Callable[[], dt.datetime]
+) -> Answer:
+    """Decide whether a data request may pass, and record it before saying so.
+
+    :param clock: asked once the pen is held, so that times in the ledger follow its order
+    """
     try:
         with writing() as session:
             ledger.hold(session)
-            decision, grant, facts = _decide(session, request, caller, rules, now)
+            now = clock()
+            made = _decide(session, request, caller, rules, now)
+            decision, grant = made.decision, made.grant
             entry = ledger.append(
                 session,
                 Kind.DECISION_PERMIT if decision else Kind.DECISION_DENY,
-                _payload(session, request, caller, decision, facts),
+                _payload(request, caller, made),
                 now=now,
                 owner=_owner(request) or ledger.NO_OWNER,
                 grant_id=grant.grant_id if grant else None,
@@ -82,23 +100,26 @@ def evaluate(request: EvaluationRequest, caller: Client, rules: Rules, now: dt.d
 
 def _decide(
     session: Session, request: EvaluationRequest, caller: Client, rules: Rules, now: dt.datetime
-) -> tuple[Decision, Grant | None, Facts]:
+) -> _Made:
     """Decide under the grant that the request names; without one, under the first that permits."""
     party = _party(session, request)
-    result: tuple[Decision, Grant | None, Facts] | None = None
+    holder = (
+        parties.find(session, caller.client_id) or caller
+    )  # it may have been suspended since it signed in
+    first: _Made | None = None
     for grant in _candidates(session, request, now) or [None]:
         facts = Facts(
             time=now,
-            holder=_holder(session, caller, grant),
+            holder=_holder(session, holder, grant),
             reads=grants.reads_so_far(session, grant, request.resource_id, now) if grant else 0,
             purpose_data_sets=_needed(grant, rules.catalogue),
         )
-        decision = decide(request, grant, party, rules.policies, facts)
-        if decision:
-            return decision, grant, facts
-        result = result or (decision, grant, facts)
-    assert result is not None  # noqa: S101  (the list above has at least one member)
-    return result
+        made = _Made(decide(request, grant, party, rules.policies, facts), grant, party, facts)
+        if made.decision:
+            return made
+        first = first or made
+    assert first is not None  # noqa: S101  (the list above has at least one member)
+    return first
 
 
 def _candidates(session: Session, request: EvaluationRequest, now: dt.datetime) -> list[Grant | None]:
@@ -159,12 +180,9 @@ def _holder(session: Session, caller: Client, grant: Grant | None) -> HolderFact
     )
 
 
-def _payload(
-    session: Session, request: EvaluationRequest, caller: Client, decision: Decision, facts: Facts
-) -> dict[str, Any]:
+def _payload(request: EvaluationRequest, caller: Client, made: _Made) -> dict[str, Any]:
     """All that the decision was made from, so that it can be made again, and what the owner is shown."""
-    properties = request.resource_properties
-    party = _party(session, request)
+    properties, decision = request.resource_properties, made.decision
     return {
         "asked": {
             "party": request.subject_id,
@@ -178,8 +196,8 @@ def _payload(
         "holder": caller.client_id,
         # As text: a question may hold numbers that canonical JSON would not keep.
         "request": json.dumps(request.to_json(), sort_keys=True, ensure_ascii=False),
-        "facts": json.dumps(facts.to_json(), sort_keys=True, ensure_ascii=False),
-        "party": party.to_json() if party else None,
+        "facts": json.dumps(made.facts.to_json(), sort_keys=True, ensure_ascii=False),
+        "party": made.party.to_json() if made.party else None,
         "permit": decision.permit,
         "reasons": [{"policy": reason.policy, "text": reason.text} for reason in decision.reasons],
         "obligations": [
