@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import datetime as dt
@@ -9,6 +10,7 @@ import hashlib
 import json
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -41,7 +43,9 @@ OWNER = "0192:310028142"
 OTHER_OWNER = "0007:5599980108"
 RESOURCE = "https://erp.example.no/api"
 REDIRECT = "https://bank.example.no/callback"
-COMPILED = FileSystemBytecodeCache(tempfile.mkdtemp())
+_FOLDER = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+COMPILED = FileSystemBytecodeCache(_FOLDER)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
