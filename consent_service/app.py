@@ -18,9 +18,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from consent_service.clock import Clock, SystemClock
 from consent_service.config import Settings
 from consent_service.db import db, reading
-from consent_service.errors import ServiceError
+from consent_service.errors import ConfigurationError, ServiceError
 from consent_service.grants.catalogue import Catalogue
+from consent_service.ledger.note import NoteError
+from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import HeadRow
+from consent_service.ledger.watch import Watch
+from consent_service.ledger.witness import Witness, Witnesses
 from consent_service.oauth.views import blueprint as oauth
 from consent_service.oauth.views import server as oauth_server
 from consent_service.policy.api import blueprint as decisions
@@ -30,6 +34,7 @@ from consent_service.portal.views import blueprint as portal
 from consent_service.registry.eid import EidBroker
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.transparency.api import blueprint as transparency
 from consent_service.web import headers, logs
 from consent_service.web.current import provide
 from consent_service.web.session import ServerSessions
@@ -81,11 +86,13 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         clock=clock or SystemClock(),
         register=_register(settings),
     )
+    with app.app_context():
+        provide(app, _sequencer(settings, clock or SystemClock()))
     headers.init_app(app, https=settings.issuer.startswith("https:"))
     logs.init_app(app)
     oauth_server.init_app(app)
     csrf = CSRFProtect(app)
-    for machine_edge in (oauth, decisions):  # they know their callers by keys and tokens, not by cookies
+    for machine_edge in (oauth, decisions, transparency):  # they know their callers by keys and tokens, not by cookies
         csrf.exempt(machine_edge)
         app.register_blueprint(machine_edge)
     app.register_blueprint(portal)
@@ -98,6 +105,15 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
 
 def _register(settings: Settings) -> Register:
     return SandboxRegister(settings.register_url) if settings.register_url else NoRegister()
+
+
+def _sequencer(settings: Settings, clock: Clock) -> Sequencer:
+    try:
+        witnesses = Witnesses(tuple(map(Witness.parse, settings.witnesses)))
+    except NoteError as error:
+        raise ConfigurationError(f"CONSENT_WITNESSES: {error}") from error
+    watch = Watch(settings.home, settings.log)
+    return Sequencer(db.engine, settings.log, settings.secret_key, watch, clock, witnesses)
 
 
 def _language() -> str | None:

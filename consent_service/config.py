@@ -34,6 +34,13 @@ class Settings:
     eid_client_id: str = ""
     eid_client_secret: str = ""
     register_url: str = ""
+    ledger_origin: str = ""
+    witnesses: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> str:
+        """The ledger's name (C2SP tlog-checkpoint origin): by default its address without the scheme."""
+        return self.ledger_origin or f"{urlsplit(self.issuer).netloc}/ledger"
 
     @property
     def host(self) -> str:
@@ -72,6 +79,8 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         eid_client_id=environ.get("CONSENT_EID_CLIENT_ID", "consent-service"),
         eid_client_secret=environ.get("CONSENT_EID_CLIENT_SECRET", ""),
         register_url=_url(environ, "CONSENT_REGISTER_URL"),
+        ledger_origin=_origin(environ.get("CONSENT_LEDGER_ORIGIN", "")),
+        witnesses=tuple(environ.get("CONSENT_WITNESSES", "").split()),
     )
 
 
@@ -105,6 +114,14 @@ def _issuer(value: str) -> str:
     if urlsplit(value).path.strip("/"):
         raise ConfigurationError(f"CONSENT_ISSUER must have no path: {value}")
     return value.rstrip("/")
+
+
+def _origin(value: str) -> str:
+    if not value.isprintable() or " " in value or "+" in value or len(value) > 255:
+        raise ConfigurationError(
+            f"CONSENT_LEDGER_ORIGIN must have no spaces and no plus sign, and at most 255 characters: {value!r}"
+        )
+    return value
 
 
 def _secret_key(value: str, home: Path, *, sandbox: bool) -> str:

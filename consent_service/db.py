@@ -1,26 +1,40 @@
-"""The database handle: typed models, one way to write, SQLite and PostgreSQL alike.
+"""The database handle: typed models, SQLite and PostgreSQL alike, and how things are written.
 
-A write takes the database's write lock at its start (SQLite: ``BEGIN IMMEDIATE``), so
-that what it reads is what it changes; :mod:`consent_service.ledger.store` does the same
-for PostgreSQL with the row lock on the ledger's head.
+Three ways in, and no fourth: :func:`reading` for what only looks, :func:`writing` for one
+transaction of one caller, :func:`together` for the hot path, where callers that wait at
+the same moment share one transaction and one flush to disk (group commit).
+
+A transaction that decides on what it read calls :func:`lock` first, so that what it read
+is still true when it commits. On SQLite the whole database has one writer, and the lock
+is there already (``BEGIN IMMEDIATE``); on PostgreSQL it is an advisory lock by name.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
+import hashlib
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TextIO, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, event
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, event, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+T = TypeVar("T")
 BUSY_TIMEOUT = 10_000  # milliseconds that a writer waits for the one before it
 WRITE = "consent_write"
+MOST_TOGETHER = 256  # callers in one transaction: more would make the first one wait for the last
 
 
 class Base(DeclarativeBase):
@@ -70,6 +84,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # a permit is durable before its answer leaves
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")  # what is erased leaves no trace in a free page
     cursor.close()
 
 
@@ -80,6 +95,45 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
+@dataclass
+class Pen:
+    """Whose turn it is to write: one thread of one process at a time on SQLite.
+
+    SQLite's own waiting is polling with growing pauses, in which a waiter can starve; a
+    lock on a file beside the database wakes the next one at once, and ends with its holder.
+    """
+
+    engine: Engine
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    file: TextIO | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        with self.turn:
+            if self.file is None and self.engine.url.database not in {None, "", ":memory:"}:
+                self.file = Path(f"{self.engine.url.database}.pen").open("a")  # noqa: SIM115
+            if self.file is None:
+                yield
+                return
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self.file, fcntl.LOCK_UN)
+
+
+_pens: WeakKeyDictionary[Engine, Pen] = WeakKeyDictionary()
+_groups: WeakKeyDictionary[Engine, Group] = WeakKeyDictionary()
+
+
+def pen(engine: Engine) -> Pen:
+    """The one pen of an engine."""
+    return _pens.setdefault(engine, Pen(engine))
+
+
 @contextmanager
 def writing() -> Iterator[Session]:
     """One transaction that writes: commits at its end, rolls back whole on any exception.
@@ -88,15 +142,132 @@ def writing() -> Iterator[Session]:
     """
     session = db.session()
     session.rollback()  # ends the request's read transaction, whose snapshot may be old
-    session.connection(execution_options={WRITE: True})
-    try:
+    with pen(db.engine).held():
+        session.connection(execution_options={WRITE: True})
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+
+
+@contextmanager
+def writing_to(engine: Engine) -> Iterator[Session]:
+    """The same outside the application: for commands, programs and the sequencer."""
+    with pen(engine).held(), Session(engine.execution_options(**{WRITE: True})) as session, session.begin():
         yield session
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
 
 
 def reading() -> Session:
     """The request's session for reading; Flask-SQLAlchemy closes it with the request."""
     return db.session()
+
+
+def lock(session: Session, *names: str, shared: Sequence[str] = ()) -> None:
+    """Hold these names until the transaction ends; called once, before anything is read.
+
+    Shared names come first and each kind in order, so that two transactions never wait for
+    each other. On SQLite the transaction holds the whole database already.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    for function, wanted in (("pg_advisory_xact_lock_shared", shared), ("pg_advisory_xact_lock", names)):
+        for key in sorted({_lock_key(name) for name in wanted}):
+            session.execute(text(f"SELECT {function}(:key)"), {"key": key})
+
+
+def try_lock(session: Session, name: str) -> bool:
+    """Hold a name until the transaction ends, unless somebody else does; on SQLite always true."""
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    taken = session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(name)})
+    return bool(taken)
+
+
+def _lock_key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+
+
+@dataclass
+class _Unit(Generic[T]):
+    """One caller's work, what it locks, and how it ended."""
+
+    work: Callable[[Session], T]
+    names: Sequence[str]
+    shared: Sequence[str]
+    done: bool = False
+    result: T | None = None
+    error: BaseException | None = None
+
+
+class Group:
+    """Group commit: whoever gets the turn does the work of all who wait, in one transaction.
+
+    A unit of work sees a session of its own group, and must use that one only: it may run
+    on another caller's thread. It may run twice, when another unit of its transaction failed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine.execution_options(**{WRITE: True})
+        self._pen = pen(engine)
+        self._turn = threading.Lock()
+        self._waiting: deque[_Unit[Any]] = deque()
+
+    def run(self, work: Callable[[Session], T], *names: str, shared: Sequence[str] = ()) -> T:
+        """Do ``work`` under these locks; returns, or raises what it raised, once it is durable.
+
+        :raises sqlalchemy.exc.SQLAlchemyError: nothing was written
+        """
+        unit = _Unit(work, names, shared)
+        self._waiting.append(unit)
+        with self._turn:
+            if not unit.done:
+                self._take_turn()
+        if unit.error is not None:
+            raise unit.error
+        return cast("T", unit.result)
+
+    def _take_turn(self) -> None:
+        units = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
+        try:
+            while units and not self._commit(units):
+                units = [unit for unit in units if unit.error is None]
+        except BaseException as error:  # the transaction itself failed, so all of it did
+            for unit in units:
+                unit.error = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for unit in units:
+                unit.done = True
+
+    def _commit(self, units: list[_Unit[Any]]) -> bool:
+        """One transaction; False when a unit failed, so that the others must go again without it."""
+        with self._pen.held(), Session(self._engine) as session:
+            names = [name for unit in units for name in unit.names]
+            lock(session, *names, shared=[name for unit in units for name in unit.shared])
+            for unit in units:
+                try:
+                    unit.result = unit.work(session)
+                    session.flush()
+                    session.expunge_all()
+                except OperationalError:
+                    raise
+                except Exception as error:  # noqa: BLE001  (it is the caller's to handle)
+                    unit.error, unit.done = error, True
+                    session.rollback()
+                    return False
+            session.commit()
+        return True
+
+
+def together(work: Callable[[Session], T], *names: str, shared: Sequence[str] = ()) -> T:
+    """Group commit on the application's database: see :meth:`Group.run`."""
+    return group(db.engine).run(work, *names, shared=shared)
+
+
+def group(engine: Engine) -> Group:
+    """The one group of an engine."""
+    found = _groups.get(engine)
+    return found if found is not None else _groups.setdefault(engine, Group(engine))

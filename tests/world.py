@@ -31,10 +31,12 @@ from consent_service.app import create_app
 from consent_service.clock import Clock
 from consent_service.config import POLICIES, Settings
 from consent_service.db import db, writing
+from consent_service.ledger.sequencer import Sequencer
 from consent_service.registry import parties
 from consent_service.registry.model import ClientRole
 from consent_service.registry.parties import Registration
 from consent_service.verifier.dpop import DPoPKey
+from consent_service.web.current import current
 
 ISSUER = "http://localhost"
 CALLBACK = f"{ISSUER}/sign-in/eid/callback"
@@ -136,6 +138,8 @@ class World:
         app = create_app(settings, clock)
         app.jinja_env.bytecode_cache = COMPILED  # each test makes an application; the pages stay the same
         app.config["TESTING"] = False  # errors become answers, as in production
+        with app.app_context():
+            current(Sequencer).prepare()
         with app.app_context(), writing() as session:
             keys.rotate(session, settings.secret_key, clock.now())
         made = cls(app, clock, None, None)  # type: ignore[arg-type]
@@ -149,6 +153,11 @@ class World:
             with app.app_context():
                 db.session.remove()
                 db.engine.dispose()
+
+    def sequence(self) -> int:
+        """Let the sequencer take a step, as its thread does in the running service."""
+        with self.app.app_context():
+            return current(Sequencer).step()
 
     def register(
         self, role: ClientRole, name: str, organisation: str, resource: str = "", redirect: str = REDIRECT

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import click
 from alembic import command as alembic
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -21,8 +19,7 @@ from consent_service.clock import SystemClock
 from consent_service.commands import CommandError
 from consent_service.config import Settings, database_url_from
 from consent_service.db import WRITE
-from consent_service.ledger import store as ledger
-from consent_service.ledger import verify
+from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.oauth import store as oauth
 from consent_service.registry import tokens
@@ -84,33 +81,3 @@ def rotate_key(settings: Settings) -> str:
 def transaction(url: str) -> Session:
     """A session that writes, outside the application; its connection goes when it closes."""
     return Session(create_engine(url, poolclass=NullPool, execution_options={WRITE: True}))
-
-
-def verify_ledger(environ: Mapping[str, str], database: str | None) -> int:
-    """Walk the ledger and say what was found; 0 when it holds, 1 when it does not."""
-    url = database or database_url_from(environ)
-    if "://" not in url:
-        if not Path(url).is_file():
-            raise CommandError(f"there is no file {url}")
-        url = f"sqlite:///{Path(url).resolve()}"
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
-        raise CommandError(f"there is no database at {url.removeprefix('sqlite:///')}")
-    engine = create_engine(url)
-
-    def progress(size: int) -> None:
-        if size % 10_000 == 0 and sys.stderr.isatty():
-            click.echo(f"\r{size} entries", nl=False, err=True)
-
-    try:
-        with Session(engine) as session:
-            found = verify.verify(session, progress)
-    except SQLAlchemyError as error:
-        raise CommandError(f"this is not a ledger that can be read: {type(error).__name__}") from error
-    finally:
-        engine.dispose()
-    if found:
-        click.echo(f"the ledger holds: {found.size} entries, chain head {found.head}")
-        return 0
-    where = f"entry {found.bad_entry} (number {found.size})" if found.bad_entry else "the end of the ledger"
-    click.echo(f"the ledger does NOT hold at {where}: {found.problem}", err=True)
-    return 1

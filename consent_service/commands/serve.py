@@ -18,10 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent_service import keys
 from consent_service.clock import SystemClock
 from consent_service.commands import CommandError, database, programs
+from consent_service.commands import ledger as log
 from consent_service.commands.programs import Program
 from consent_service.config import Settings, from_environ
 from consent_service.errors import ConfigurationError
-from consent_service.ledger import store as ledger
+from consent_service.ledger import append as ledger
+from consent_service.ledger import store as entries
 from consent_service.ledger.model import Kind
 from consent_service.policy.engine import PolicySet
 
@@ -51,6 +53,7 @@ def run(environ: dict[str, str], listen: Listen) -> None:
     if settings.sandbox:
         prepare(environ)
     check_ready(settings)
+    log.begin(settings)
     publish_policies(settings)
     with country(environ, settings) as additions:
         scheme = "https" if listen.tls_cert else "http"
@@ -89,9 +92,10 @@ def publish_policies(settings: Settings) -> None:
     """Record in the ledger which policy set decides from now on, when it is another than before."""
     policies = PolicySet.load(settings.policy_dir)
     with database.transaction(settings.database_url) as session:
-        ledger.hold(session)
-        if ledger.last_policy_digest(session) != policies.digest:
-            payload = {"policies": [reason.policy for reason in policies.reasons.values()]}
+        ledger.hold(session, "policies")
+        if entries.last_policy_digest(session) != policies.digest:
+            # The files themselves, so that every past decision can be made again from the ledger alone.
+            payload = {"digest": policies.digest, "files": policies.files}
             now = SystemClock().now()
             ledger.append(session, Kind.POLICY_PUBLISHED, payload, now=now, policy_digest=policies.digest)
             session.commit()

@@ -1,7 +1,7 @@
 """What can be done with requests and grants: one function, one arrow, one ledger entry.
 
-Every function runs in the caller's write transaction. It takes the ledger's pen first,
-then reads, so that what it saw is still true when its entry stands.
+Every function runs in the caller's write transaction. It locks the owner (or the request)
+first, then reads, so that what it saw is still true when its entry stands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from consent_service.grants.model import (
     terms_to_json,
     window_start,
 )
-from consent_service.ledger import store as ledger
+from consent_service.ledger import append as ledger
+from consent_service.ledger import store as entries
 from consent_service.ledger.model import Kind
 from consent_service.registry.model import Client, Representation
 
@@ -67,7 +68,10 @@ def open_request(session: Session, request_id: str, person_id: str, now: dt.date
 
     :raises ServiceError: ``unknown_request``, ``request_closed``
     """
-    request = _waiting(session, request_id, now)
+    ledger.hold(session, ledger.of_request(request_id))
+    request = _get(session, request_id)
+    if request.status not in {Status.REQUESTED, Status.OPEN} or now >= request.expires_at:
+        raise _closed(request)
     if request.status is Status.REQUESTED:
         _move(session, request, Status.OPEN, {"actor": person_id}, now)
     return _get(session, request_id)
@@ -87,6 +91,7 @@ def approve(
         ``not_your_organisation``
     """
     person_id, right = by
+    ledger.hold(session, ledger.of_owner(right.owner), ledger.of_request(request_id))
     request = open_request(session, request_id, person_id, now)
     if not terms.narrower_or_equal(request.terms) or terms.access.valid_until <= now:
         raise ServiceError("wider_than_asked", "An answer can only give less than was asked for.")
@@ -142,7 +147,7 @@ def decline(session: Session, request_id: str, person_id: str, now: dt.datetime)
 
 def lapse(session: Session, request_id: str, now: dt.datetime) -> None:
     """Record that a request's time ran out, where it did and nobody has recorded it yet."""
-    ledger.hold(session)
+    ledger.hold(session, ledger.of_request(request_id))
     request = _get(session, request_id)
     if now >= request.expires_at and request.status in {Status.REQUESTED, Status.OPEN}:
         _move(session, request, Status.LAPSED, {"actor": "clock"}, now)
@@ -155,7 +160,7 @@ def revoke(session: Session, owner: str, grant_id: str, person_id: str, now: dt.
 
     :raises ServiceError: ``unknown_grant``, ``grant_ended``
     """
-    ledger.hold(session)
+    ledger.hold(session, ledger.of_owner(owner))
     grant = store.current(session, owner, grant_id)
     if grant is None:
         raise ServiceError("unknown_grant", "There is no such grant.", status=404)
@@ -170,7 +175,7 @@ def revoke(session: Session, owner: str, grant_id: str, person_id: str, now: dt.
 def end(
     session: Session, grant: Grant, status: Status, *, actor: str, reason: str, now: dt.datetime
 ) -> Grant:
-    """Write the version in which a grant ends; the caller holds the pen and gives its current version.
+    """Write the version in which a grant ends; the caller holds the owner's lock and gives its current version.
 
     :raises InvalidTransition: the life cycle has no such arrow
     """
@@ -229,14 +234,6 @@ def _get(session: Session, request_id: str) -> Request:
     return request
 
 
-def _waiting(session: Session, request_id: str, now: dt.datetime) -> Request:
-    ledger.hold(session)
-    request = _get(session, request_id)
-    if request.status not in {Status.REQUESTED, Status.OPEN} or now >= request.expires_at:
-        raise _closed(request)
-    return request
-
-
 def _move(
     session: Session,
     request: Request,
@@ -259,7 +256,7 @@ def _record_request(
         kind,
         payload,
         now=now,
-        owner=request.owner or ledger.NO_OWNER,
+        owner=request.owner or entries.NO_OWNER,
         request_id=request.request_id,
         client_id=request.client_id,
     )

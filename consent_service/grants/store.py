@@ -202,7 +202,7 @@ def reads(session: Session, grant: Grant, data_set: str, window: dt.datetime) ->
 
 
 def count_read(session: Session, grant: Grant, data_set: str, window: dt.datetime) -> None:
-    """Count one more; the caller holds the ledger's pen, so nobody counts beside it."""
+    """Count one more; the caller holds the owner's lock, so nobody counts beside it."""
     row = session.get(ReadsRow, (grant.owner, grant.grant_id, data_set, window), populate_existing=True)
     if row is None:
         session.add(

@@ -1,4 +1,4 @@
-"""Ledger entries: kinds, canonical bytes, leaf hash, payload commitment, chain.
+"""Ledger entries: kinds, canonical bytes, payload commitment.
 
 Pure. An entry holds no personal data: its payload lies beside it and is committed to by
 a salted hash, so that the payload can be erased and the entry still verifies.
@@ -17,8 +17,6 @@ import orjson
 from consent_service.clock import rfc3339
 
 SALT_BYTES = 32
-EMPTY = hashlib.sha256(b"").digest()
-"""Where the chain starts: the root of the empty tree (RFC 9162 section 2.1.1)."""
 
 
 class Kind(StrEnum):
@@ -39,6 +37,9 @@ class Kind(StrEnum):
     GRANT_EXHAUSTED = "grant.exhausted"
     DECISION_PERMIT = "decision.permit"
     DECISION_DENY = "decision.deny"
+    MANDATE_GIVEN = "representation.mandate_given"
+    MANDATE_ENDED = "representation.mandate_ended"
+    PAYLOAD_ERASED = "payload.erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +98,6 @@ def _check_subset(value: object) -> None:
     elif isinstance(value, list | tuple):
         for member in value:
             _check_subset(member)
-
-
-def leaf_hash(body: bytes) -> bytes:
-    """SHA-256(0x00 || entry) (RFC 9162 section 2.1.1)."""
-    return hashlib.sha256(b"\x00" + body).digest()
-
-
-def chain_hash(previous: bytes, leaf: bytes) -> bytes:
-    """SHA-256(0x01 || previous || leaf): RFC 9162's node hash, applied one entry after the other."""
-    return hashlib.sha256(b"\x01" + previous + leaf).digest()
 
 
 def commit(salt: bytes, payload: bytes) -> str:

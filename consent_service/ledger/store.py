@@ -1,132 +1,144 @@
-"""The ledger's tables, and the one way to write into them.
+"""The ledger's tables and what is asked of them.
 
-Order of writes: :func:`hold` takes the pen (no other transaction appends until this one
-ends), the caller reads what it decides on, :func:`append` writes, the transaction commits,
-and only then does an answer leave. A crash before the commit leaves nothing; after it,
-an entry that nobody was told about, which is the safe side.
+Who trusts which table for what: ``ledger_pending`` holds what is durable and not yet in the
+tree; ``ledger_entry`` the sequenced entries, never changed; ``ledger_tile`` the tree's
+hashes, which follow from the entries; ``ledger_payload`` what entries commit to, the only
+one that may lose something (erasure); ``ledger_head`` one row, the tree's size and root and
+the checkpoint that was signed over them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import secrets
-import uuid
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Index, LargeBinary, String, func, select, update
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, Text, func, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
-from consent_service.ledger.model import (
-    SALT_BYTES,
-    Entry,
-    Kind,
-    canonical,
-    chain_hash,
-    commit,
-    leaf_hash,
-)
+from consent_service.errors import ServiceError
+from consent_service.ledger.model import SALT_BYTES, Kind
+from consent_service.ledger.tiles import ReadTile
 
 NO_OWNER = ""
+HEAD = 1
+Counted = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself only for INTEGER
 
 
 class HeadRow(Base):
-    """One row: how many entries there are and where the chain stands."""
+    """One row: the tree's size and root, the last checkpoint, and the last one that is published.
+
+    The two differ only while witnesses are being asked. ``halted`` says why the log takes
+    no more entries.
+    """
 
     __tablename__ = "ledger_head"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     size: Mapped[int] = mapped_column(BigInteger)
-    chain_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    checkpoint: Mapped[str | None] = mapped_column(Text)
+    published: Mapped[str | None] = mapped_column(Text)
+    halted: Mapped[str | None] = mapped_column(Text)
+
+
+class PendingRow(Base):
+    """An entry that is durable and waits for its place in the tree."""
+
+    __tablename__ = "ledger_pending"
+
+    arrival: Mapped[int] = mapped_column(Counted, primary_key=True)
+    entry_id: Mapped[str] = mapped_column(String(36))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class EntryRow(Base):
-    """One entry: its canonical bytes, its leaf hash, and the chain up to it."""
+    """One leaf of the tree: its canonical bytes at its index."""
 
     __tablename__ = "ledger_entry"
 
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     entry_id: Mapped[str] = mapped_column(String(36), unique=True)
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    leaf_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    chain_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class TileRow(Base):
+    """Up to 256 hashes of one level of the tree (C2SP tlog-tiles)."""
+
+    __tablename__ = "ledger_tile"
+
+    level: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hashes: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class PayloadRow(Base):
-    """What an entry commits to, keyed by owner; owner, kind and grant repeat what it states."""
+    """What an entry commits to, keyed by owner; owner, kind and grant repeat what it states.
+
+    Once erased, salt and body are gone, and ``erased_by`` names the entry that ordered it.
+    """
 
     __tablename__ = "ledger_payload"
 
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
-    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    entry_id: Mapped[str] = mapped_column(String(36), unique=True)
+    time: Mapped[dt.datetime] = mapped_column(Instant, primary_key=True)
+    entry_id: Mapped[str] = mapped_column(String(36), primary_key=True, index=True)
     kind: Mapped[str] = mapped_column(String(32))
     grant_id: Mapped[str | None] = mapped_column(String(36))
-    time: Mapped[dt.datetime] = mapped_column(Instant)
-    salt: Mapped[bytes] = mapped_column(LargeBinary(SALT_BYTES))
-    body: Mapped[bytes] = mapped_column(LargeBinary)
+    salt: Mapped[bytes | None] = mapped_column(LargeBinary(SALT_BYTES))
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    erased_by: Mapped[str | None] = mapped_column(String(36))
 
-    __table_args__ = (Index("ix_ledger_payload_owner_grant_index", "owner", "grant_id", "index"),)
+    __table_args__ = (Index("ix_ledger_payload_owner_grant_time", "owner", "grant_id", "time"),)
 
 
-def hold(session: Session) -> HeadRow:
-    """Take the pen: lock the ledger's head until this transaction ends.
+def head(session: Session) -> HeadRow:
+    """The head as it stands now.
 
-    Whoever decides or changes a grant does this before reading it, so that entries stand
-    in the order in which things were true. On SQLite the transaction's ``BEGIN IMMEDIATE``
-    has done it already; on PostgreSQL it is this row lock.
+    :raises RuntimeError: the tables were never made
     """
-    head = session.scalar(
-        select(HeadRow).where(HeadRow.id == 1).with_for_update().execution_options(populate_existing=True)
-    )
-    if head is None:
+    row = session.get(HeadRow, HEAD, populate_existing=True)
+    if row is None:
         raise RuntimeError("the ledger has no head row: run `consent-service db upgrade`")
-    return head
+    return row
 
 
-def append(
-    session: Session,
-    kind: Kind,
-    payload: dict[str, Any],
-    *,
-    now: dt.datetime,
-    owner: str = NO_OWNER,
-    **ids: Any,
-) -> Entry:
-    """Append one entry and its payload in the caller's transaction; durable when that commits.
+def tile_reader(session: Session) -> ReadTile:
+    """Reads tiles of this database."""
 
-    :param payload: JSON object with ASCII keys and integers only; ``owner`` is added to it
-    :param ids: the entry's identifiers: ``request_id``, ``grant_id``, ``grant_version``,
-        ``client_id``, ``policy_digest``
-    :raises TypeError: the payload is outside the canonical subset
-    """
-    head = hold(session)
-    salt = secrets.token_bytes(SALT_BYTES)
-    payload_body = canonical({**payload, "owner": owner})
-    entry = Entry(str(uuid.uuid4()), kind, now, commit(salt, payload_body), **ids)
-    body = entry.encode()
-    leaf = leaf_hash(body)
-    chain = chain_hash(head.chain_hash, leaf)
-    index = head.size
-    session.add(EntryRow(index=index, entry_id=entry.entry_id, body=body, leaf_hash=leaf, chain_hash=chain))
-    session.add(
-        PayloadRow(
-            owner=owner,
-            index=index,
-            entry_id=entry.entry_id,
-            kind=kind.value,
-            grant_id=entry.grant_id,
-            time=now,
-            salt=salt,
-            body=payload_body,
+    def read(level: int, index: int) -> bytes:
+        found = session.scalar(
+            select(TileRow.hashes).where(TileRow.level == level, TileRow.index == index)
         )
-    )
-    session.execute(update(HeadRow).where(HeadRow.id == 1).values(size=index + 1, chain_hash=chain))
-    session.flush()
-    session.expire(head)
-    return entry
+        return found or b""
+
+    return read
+
+
+def entry(session: Session, entry_id: str) -> tuple[bytes, int | None] | None:
+    """An entry's bytes and its index, None while it waits for one; None when there is no such entry."""
+    for _ in range(2):  # between two looks it may have gone from the one table to the other
+        row = session.execute(
+            select(EntryRow.body, EntryRow.index).where(EntryRow.entry_id == entry_id)
+        ).first()
+        if row is not None:
+            return row[0], row[1]
+        waiting = session.scalar(select(PendingRow.body).where(PendingRow.entry_id == entry_id))
+        if waiting is not None:
+            return waiting, None
+    return None
+
+
+def payload(session: Session, entry_id: str) -> PayloadRow | None:
+    """The payload of an entry; None when there is no such entry."""
+    return session.scalar(select(PayloadRow).where(PayloadRow.entry_id == entry_id))
+
+
+def bodies(session: Session, start: int, end: int) -> list[bytes]:
+    """The entries' bytes from index ``start`` up to, not including, ``end``."""
+    query = select(EntryRow.body).where(EntryRow.index >= start, EntryRow.index < end)
+    return list(session.scalars(query.order_by(EntryRow.index)))
 
 
 def payloads_of(
@@ -135,30 +147,20 @@ def payloads_of(
     kinds: Sequence[Kind],
     *,
     grant_id: str | None = None,
-    before: int | None = None,
+    before: PayloadRow | None = None,
     limit: int = 50,
 ) -> list[PayloadRow]:
-    """An owner's payloads of some kinds, newest first; ``before`` is an index to page on from."""
+    """An owner's payloads of some kinds, newest first; ``before`` is the one to page on from."""
     query = select(PayloadRow).where(
         PayloadRow.owner == owner, PayloadRow.kind.in_([kind.value for kind in kinds])
     )
     if grant_id is not None:
         query = query.where(PayloadRow.grant_id == grant_id)
     if before is not None:
-        query = query.where(PayloadRow.index < before)
-    return list(session.scalars(query.order_by(PayloadRow.index.desc()).limit(limit)))
-
-
-def rows_in_order(session: Session) -> Iterator[tuple[EntryRow, PayloadRow | None]]:
-    """Every entry with its payload, oldest first, streamed."""
-    query = (
-        select(EntryRow, PayloadRow)
-        .outerjoin(PayloadRow, PayloadRow.entry_id == EntryRow.entry_id)
-        .order_by(EntryRow.index)
-        .execution_options(yield_per=1000)
-    )
-    for row in session.execute(query):
-        yield row[0], row[1]
+        place = tuple_(PayloadRow.time, PayloadRow.entry_id)
+        query = query.where(place < tuple_(before.time, before.entry_id))
+    query = query.order_by(PayloadRow.time.desc(), PayloadRow.entry_id.desc()).limit(limit)
+    return list(session.scalars(query))
 
 
 def count(session: Session, owner: str, kind: Kind, grant_id: str) -> int:
@@ -171,11 +173,43 @@ def count(session: Session, owner: str, kind: Kind, grant_id: str) -> int:
 
 def last_policy_digest(session: Session) -> str | None:
     """The digest of the policy set published last, or None."""
-    published = session.scalar(
-        select(EntryRow.body)
-        .join(PayloadRow, PayloadRow.entry_id == EntryRow.entry_id)
-        .where(PayloadRow.owner == NO_OWNER, PayloadRow.kind == Kind.POLICY_PUBLISHED)
-        .order_by(EntryRow.index.desc())
-        .limit(1)
+    found = payloads_of(session, NO_OWNER, [Kind.POLICY_PUBLISHED], limit=1)
+    if not found or found[0].body is None:
+        return None
+    digest = orjson.loads(found[0].body).get("digest")
+    return str(digest) if digest else None
+
+
+def rows_in_order(
+    session: Session, start: int = 0, end: int | None = None
+) -> Iterator[tuple[EntryRow, PayloadRow | None]]:
+    """Every entry from an index on with its payload, oldest first, streamed."""
+    query = (
+        select(EntryRow, PayloadRow)
+        .outerjoin(PayloadRow, PayloadRow.entry_id == EntryRow.entry_id)
+        .where(EntryRow.index >= start)
+        .order_by(EntryRow.index)
+        .execution_options(yield_per=1000)
     )
-    return str(orjson.loads(published)["policy_digest"]) if published else None
+    if end is not None:
+        query = query.where(EntryRow.index < end)
+    for row in session.execute(query):
+        yield row[0], row[1]
+
+
+def check_running(session: Session) -> None:
+    """Refuse to write into a log that was halted.
+
+    :raises LedgerHalted: with the reason, which says what the operator must do
+    """
+    halted = session.scalar(select(HeadRow.halted).where(HeadRow.id == HEAD))
+    if halted:
+        raise LedgerHalted(halted)
+
+
+class LedgerHalted(ServiceError):
+    """The log takes no entries, so nothing can be permitted or changed; the detail says why."""
+
+    def __init__(self, reason: str) -> None:
+        sentence = "The ledger takes no entries at the moment, so nothing was changed."
+        super().__init__("ledger_halted", sentence, status=503, detail=reason)

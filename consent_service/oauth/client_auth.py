@@ -31,8 +31,9 @@ LONGEST = 3600  # seconds from iat to exp; bounds how long a jti is remembered
 JTI_LENGTH = 256
 FAR = 2**40  # a NumericDate beyond any calendar
 GRANT_TYPES = {
-    ClientRole.PARTY: frozenset({"authorization_code", "refresh_token"}),
+    ClientRole.PARTY: frozenset({"authorization_code", "refresh_token", "client_credentials"}),
     ClientRole.HOLDER: frozenset({"client_credentials"}),
+    ClientRole.SUPERVISOR: frozenset({"client_credentials"}),
 }
 
 

@@ -30,7 +30,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "authorization_details_types_supported": ["business_data"],
         "business_data_purposes_supported": sorted(catalogue.purposes),
         "business_data_datatypes_supported": sorted(catalogue.data_sets),
-        "scopes_supported": ["decisions"],
+        "scopes_supported": ["decisions", "ledger"],
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "access_token_signing_alg_values_supported": [ALGORITHM],
         **{

@@ -14,12 +14,19 @@ from consent_service import keys
 from consent_service.config import Settings
 from consent_service.grants.model import Grant, Mode, terms_to_json
 from consent_service.registry import tokens
-from consent_service.registry.model import Client
+from consent_service.registry.model import Client, ClientRole
 
 ACCESS_LIFE = dt.timedelta(minutes=10)
 DECISIONS = "decisions"
 """The scope with which a holder asks for decisions."""
-AUDIENCE_PATH = "/access/v1"
+LEDGER = "ledger"
+"""The scope with which a party or a supervisor reads what lies behind ledger entries."""
+MACHINE_SCOPES = {
+    ClientRole.HOLDER: (DECISIONS, "/access/v1"),
+    ClientRole.PARTY: (LEDGER, "/ledger"),
+    ClientRole.SUPERVISOR: (LEDGER, "/ledger"),
+}
+"""What a client gets by client credentials: its one scope, and the path of its audience."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.grants.catalogue import Catalogue
 from consent_service.oauth import authorize, metadata, par
-from consent_service.oauth.client_credentials_grant import HolderGrant
+from consent_service.oauth.client_credentials_grant import MachineGrant
 from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
 from consent_service.oauth.introspect import Introspection
 from consent_service.oauth.refresh_grant import RefreshGrant
@@ -23,7 +23,7 @@ blueprint = Blueprint("oauth", __name__)
 server = Server()
 server.register_grant(CodeGrant, [S256CodeChallenge(required=True)])
 server.register_grant(RefreshGrant)
-server.register_grant(HolderGrant)
+server.register_grant(MachineGrant)
 server.register_endpoint(Introspection)
 server.register_endpoint(Revocation)
 

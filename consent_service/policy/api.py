@@ -12,9 +12,11 @@ from consent_service.db import reading
 from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import Catalogue
 from consent_service.policy import service
+from consent_service.policy.choice import Rules
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.schemas import load_evaluation
-from consent_service.registry import parties, tokens
+from consent_service.registry import callers
+from consent_service.registry.callers import Unauthenticated
 from consent_service.registry.model import Client, ClientRole
 from consent_service.web.current import current, now
 
@@ -22,20 +24,12 @@ SCOPE = "decisions"
 blueprint = Blueprint("decisions", __name__)
 
 
-class Unauthenticated(Exception):
-    """No token, or none that we take (RFC 6750 section 3)."""
-
-    def __init__(self, error: str = "") -> None:
-        super().__init__(error)
-        self.error = error
-
-
 @blueprint.post("/access/v1/evaluation")
 def evaluation() -> Response:
     """Decide one request (section 6 of the standard): 200 with the decision, permit or deny."""
     caller = _holder()
     question = load_evaluation(_body())
-    rules = service.Rules(current(PolicySet), current(Catalogue))
+    rules = Rules(current(PolicySet), current(Catalogue))
     answer = service.evaluate(question, caller, rules, now)
     decision = answer.decision
     context: dict[str, Any] = {
@@ -76,39 +70,19 @@ def refused(error: ServiceError) -> tuple[str, int, dict[str, str]]:
 @blueprint.errorhandler(Unauthenticated)
 def unauthenticated(error: Unauthenticated) -> tuple[str, int, dict[str, str]]:
     """401 that says how to authenticate (RFC 6750 section 3)."""
-    challenge = 'Bearer realm="decisions"' + (f', error="{error.error}"' if error.error else "")
-    return "Ask with an access token for decisions.", 401, {"WWW-Authenticate": challenge}
+    return "Ask with an access token for decisions.", 401, {"WWW-Authenticate": error.challenge("decisions")}
 
 
 def _holder() -> Client:
-    """The holder that asks.
-
-    1. One bearer token in the header (RFC 6750 section 2.1).
-    2. Issued by us, alive, for the decision API, with its scope, and not bound to a key
-       that the request does not prove.
-    3. The client is an active holder's.
-
-    :raises Unauthenticated: 401
-    :raises ServiceError: ``insufficient_scope``, 403
-    """
-    headers = request.headers.getlist("Authorization")
-    scheme, _, value = (headers[0] if len(headers) == 1 else "").partition(" ")
-    if scheme.lower() != "bearer" or not value:
-        raise Unauthenticated
-    token = tokens.find(reading(), value.strip())
-    if token is None or token.kind != "access_token" or not token.live(now()) or token.jkt:
-        raise Unauthenticated("invalid_token")
-    client = parties.find(reading(), token.client_id)
-    if client is None or not client.active:
-        raise Unauthenticated("invalid_token")
-    audience = f"{current(Settings).issuer}/access/v1"
-    if (
-        SCOPE not in token.scope.split()
-        or audience not in token.audience
-        or client.role is not ClientRole.HOLDER
-    ):
-        raise ServiceError("insufficient_scope", "This token is not for asking decisions.", status=403)
-    return client
+    """The holder that asks (:func:`consent_service.registry.callers.authenticate`)."""
+    return callers.authenticate(
+        reading(),
+        request.headers.getlist("Authorization"),
+        now(),
+        scope=SCOPE,
+        audience=f"{current(Settings).issuer}/access/v1",
+        roles=frozenset({ClientRole.HOLDER}),
+    )
 
 
 def _body() -> object:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class PolicySet:
     """A policy directory, read and checked once; decisions name its digest."""
 
     digest: str
+    files: dict[str, str]
     reasons: dict[str, Reason]
     order: dict[str, int]
     policies: cedarpy.PolicySet
@@ -73,8 +75,10 @@ class PolicySet:
         if not checked.validation_passed:
             raise PolicyError(f"{directory}: {checked.errors[0]}")
         reasons = _reasons(text)
+        contents = _contents(directory, [*files, schema_path, entities_path])
         return cls(
-            digest=_digest(directory, [*files, schema_path, entities_path]),
+            digest=digest(contents),
+            files=contents,
             reasons=reasons,
             order={name: place for place, name in enumerate(reasons)},
             policies=policies,
@@ -200,11 +204,23 @@ def _uid(entity: dict[str, Any]) -> tuple[str, str]:
     return uid["type"], uid["id"]
 
 
-def _digest(directory: Path, files: list[Path]) -> str:
+def digest(contents: Mapping[str, str]) -> str:
     """SHA-256 over name and content of every file that can change a decision."""
     sha = hashlib.sha256()
-    for path in sorted({*files, *directory.glob("catalogue/*.yaml")}):
-        if path.is_file():
-            name, content = path.relative_to(directory).as_posix().encode(), path.read_bytes()
-            sha.update(len(name).to_bytes(8) + name + len(content).to_bytes(8) + content)
+    for path in sorted(contents, key=lambda one: one.split("/")):
+        name, content = path.encode(), contents[path].encode()
+        sha.update(len(name).to_bytes(8) + name + len(content).to_bytes(8) + content)
     return f"sha256:{sha.hexdigest()}"
+
+
+def _contents(directory: Path, files: list[Path]) -> dict[str, str]:
+    contents: dict[str, str] = {}
+    for path in sorted({*files, *directory.glob("catalogue/*.yaml")}):
+        name = path.relative_to(directory).as_posix()
+        try:
+            name.encode("ascii")  # a ledger document has no other names
+            if path.is_file():
+                contents[name] = path.read_bytes().decode("utf-8")
+        except UnicodeError as error:
+            raise PolicyError(f"{directory}: {name!r} needs an ASCII name and UTF-8 content") from error
+    return contents

@@ -1,18 +1,19 @@
-"""One data request, decided and recorded: the ledger's pen, the facts, the decision, the entry, the answer.
+"""One data request, decided and recorded: the locks, the facts, the decision, the entry, the answer.
 
-1. Take the pen: from here to the commit, no grant changes and nobody else decides.
+1. Hold the owner and the registry: from here to the commit, nothing that counts changes.
 2. Read the facts: party, grant (its current version), holder, reads so far.
-3. Decide: :func:`consent_service.policy.engine.decide`, pure.
+3. Decide: :func:`consent_service.policy.choice.choose`, which decides by a pure function.
 4. Append the decision with all that it was made from; count the read if it is permitted.
-5. Commit. Only then does the answer leave. A crash before leaves nothing and no answer;
-   a crash after leaves a recorded permit that nobody used.
+5. Commit, together with whoever decides at the same moment. Only then does the answer leave.
+   A crash before leaves nothing and no answer; a crash after leaves a recorded permit that
+   nobody used.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,20 +21,18 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from consent_service.db import writing
-from consent_service.errors import ServiceError
+from consent_service.db import together
 from consent_service.grants import service as grants
 from consent_service.grants import store
-from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Grant
-from consent_service.ledger import store as ledger
+from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
-from consent_service.policy.engine import PolicySet, decide
-from consent_service.policy.model import Decision, EvaluationRequest, Facts, HolderFacts, PartyFacts, Reason
-from consent_service.registry import identifiers, parties
-from consent_service.registry.model import Client, ClientRole
+from consent_service.ledger.store import NO_OWNER, LedgerHalted
+from consent_service.policy.choice import Made, Rules, choose, owner_of
+from consent_service.policy.model import Decision, EvaluationRequest, PartyFacts, Reason
+from consent_service.registry import parties
+from consent_service.registry.model import Client, ClientRole, Standing
 
-MOST_CANDIDATES = 20
 UNWRITABLE = Reason(
     "ledger-unavailable", "The decision could not be recorded, and what is not recorded is not permitted."
 )
@@ -48,139 +47,93 @@ class Answer:
     grant_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What decisions are taken by: the policy set and the catalogue beside it."""
-
-    policies: PolicySet
-    catalogue: Catalogue
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A decision with all that it was made from."""
-
-    decision: Decision
-    grant: Grant | None
-    party: PartyFacts | None
-    facts: Facts
-
-
 def evaluate(
     request: EvaluationRequest, caller: Client, rules: Rules, clock: Callable[[], dt.datetime]
 ) -> Answer:
     """Decide whether a data request may pass, and record it before saying so.
 
-    :param clock: asked once the pen is held, so that times in the ledger follow its order
+    :param clock: asked once the locks are held, so that times in the ledger follow its order
     """
+    owner = owner_of(request)
+
+    def work(session: Session) -> Answer:
+        return _record(session, request, caller, rules, clock())
+
     try:
-        with writing() as session:
-            ledger.hold(session)
-            now = clock()
-            made = _decide(session, request, caller, rules, now)
-            decision, grant = made.decision, made.grant
-            entry = ledger.append(
-                session,
-                Kind.DECISION_PERMIT if decision else Kind.DECISION_DENY,
-                _payload(request, caller, made),
-                now=now,
-                owner=_owner(request) or ledger.NO_OWNER,
-                grant_id=grant.grant_id if grant else None,
-                grant_version=grant.version if grant else None,
-                client_id=caller.client_id,
-                policy_digest=decision.policy_digest,
-            )
-            if decision and grant:
-                grants.note_read(session, grant, request.resource_id, now)
-        return Answer(decision, entry.entry_id, grant.grant_id if grant else None)
-    except SQLAlchemyError as error:
+        return together(work, *([ledger.of_owner(owner)] if owner else []), shared=[ledger.REGISTRY])
+    except (SQLAlchemyError, LedgerHalted) as error:
         structlog.get_logger().error("decision not recorded", exception=type(error).__name__)
         return Answer(Decision(False, (UNWRITABLE,), (), rules.policies.digest), None, None)
 
 
-def _decide(
+def _record(
     session: Session, request: EvaluationRequest, caller: Client, rules: Rules, now: dt.datetime
-) -> _Made:
-    """Decide under the grant that the request names; without one, under the first that permits."""
-    party = _party(session, request)
-    holder = (
-        parties.find(session, caller.client_id) or caller
-    )  # it may have been suspended since it signed in
-    first: _Made | None = None
-    for grant in _candidates(session, request, now) or [None]:
-        facts = Facts(
-            time=now,
-            holder=_holder(session, holder, grant),
-            reads=grants.reads_so_far(session, grant, request.resource_id, now) if grant else 0,
-            purpose_data_sets=_needed(grant, rules.catalogue),
-        )
-        made = _Made(decide(request, grant, party, rules.policies, facts), grant, party, facts)
-        if made.decision:
-            return made
-        first = first or made
-    assert first is not None  # noqa: S101  (the list above has at least one member)
-    return first
-
-
-def _candidates(session: Session, request: EvaluationRequest, now: dt.datetime) -> list[Grant | None]:
-    owner, named = _owner(request), request.context.get("grant_id")
-    if owner is None or request.resource_type != "dataset":
-        return []
-    if isinstance(named, str):
-        grant = store.current(session, owner, named)
-        return [grants.settle(session, grant, now)] if grant else []
-    found = store.current_of_owner(session, owner, request.subject_id)[:MOST_CANDIDATES]
-    return [grants.settle(session, grant, now) for grant in found]
-
-
-def _owner(request: EvaluationRequest) -> str | None:
-    try:
-        return identifiers.parse(request.resource_properties.get("owner"))
-    except ServiceError:
-        return None
-
-
-def _needed(grant: Grant | None, catalogue: Catalogue) -> frozenset[str]:
-    purpose = catalogue.purpose(grant.terms.purpose) if grant else None
-    return purpose.data_sets if purpose else frozenset()
-
-
-def _party(session: Session, request: EvaluationRequest) -> PartyFacts | None:
-    client = parties.find(session, request.subject_id) if request.subject_type == "party" else None
-    if client is None or client.role is not ClientRole.PARTY:
-        return None
-    return PartyFacts(
-        client_id=client.client_id,
-        organisation=client.organisation.identifier,
-        status="active" if client.active else "suspended",
-    )
-
-
-def _holder(session: Session, caller: Client, grant: Grant | None) -> HolderFacts:
-    """The authenticated holder, and which of the grant's locations it serves.
-
-    A location belongs to the holder that registered it. One that nobody registered is
-    served by a holder that registered none of its own.
-    """
-    locations = grant.terms.locations if grant else ()
-    registered = parties.holders_of(session, locations)
-    serves = {
-        location
-        for location in locations
-        if (
-            registered[location].client_id == caller.client_id
-            if location in registered
-            else not caller.resources
-        )
-    }
-    return HolderFacts(
+) -> Answer:
+    made = choose(request, caller.client_id, Tables(session, caller, now), rules, now)
+    decision, grant = made.decision, made.grant
+    entry = ledger.append(
+        session,
+        Kind.DECISION_PERMIT if decision else Kind.DECISION_DENY,
+        _payload(request, caller, made),
+        now=now,
+        owner=owner_of(request) or NO_OWNER,
+        grant_id=grant.grant_id if grant else None,
+        grant_version=grant.version if grant else None,
         client_id=caller.client_id,
-        status="active" if caller.active else "suspended",
-        serves=frozenset(serves),
+        policy_digest=decision.policy_digest,
     )
+    if decision and grant:
+        grants.note_read(session, grant, request.resource_id, now)
+    return Answer(decision, entry.entry_id, grant.grant_id if grant else None)
 
 
-def _payload(request: EvaluationRequest, caller: Client, made: _Made) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the tables know at this moment (:class:`consent_service.policy.choice.Known`).
+
+    A grant whose time is over is ended here, before anything is decided under it.
+    """
+
+    session: Session
+    caller: Client
+    now: dt.datetime
+
+    def party(self, client_id: str) -> PartyFacts | None:
+        client = parties.find(self.session, client_id)
+        if client is None or client.role is not ClientRole.PARTY:
+            return None
+        return PartyFacts(client.client_id, client.organisation.identifier, _standing(client))
+
+    def standing(self, client_id: str) -> str:
+        return _standing(self._client(client_id))  # it may have been suspended since it signed in
+
+    def holders_of(self, locations: Sequence[str]) -> dict[str, str]:
+        found = parties.holders_of(self.session, locations)
+        return {location: client.client_id for location, client in found.items()}
+
+    def has_resources(self, client_id: str) -> bool:
+        return bool(self._client(client_id).resources)
+
+    def grant(self, owner: str, grant_id: str) -> Grant | None:
+        found = store.current(self.session, owner, grant_id)
+        return grants.settle(self.session, found, self.now) if found else None
+
+    def grants_to(self, owner: str, client_id: str) -> Sequence[Grant]:
+        found = store.current_of_owner(self.session, owner, client_id)
+        return [grants.settle(self.session, one, self.now) for one in found]
+
+    def reads(self, grant: Grant, data_set: str) -> int:
+        return grants.reads_so_far(self.session, grant, data_set, self.now)
+
+    def _client(self, client_id: str) -> Client:
+        return parties.find(self.session, client_id) or self.caller
+
+
+def _standing(client: Client) -> str:
+    return (Standing.ACTIVE if client.active else Standing.SUSPENDED).value
+
+
+def _payload(request: EvaluationRequest, caller: Client, made: Made) -> dict[str, Any]:
     """All that the decision was made from, so that it can be made again, and what the owner is shown."""
     properties, decision = request.resource_properties, made.decision
     return {

@@ -22,6 +22,8 @@ from consent_service.web.texts import format_date, gettext
 DECISIONS = (Kind.DECISION_PERMIT, Kind.DECISION_DENY)
 CHANGES = (Kind.GRANT_ACTIVATED, Kind.GRANT_REVOKED, Kind.GRANT_EXPIRED, Kind.GRANT_EXHAUSTED)
 NO_CHANGES_BEFORE = 200
+ERASED: dict[str, Any] = {"asked": {"party": "", "data_set": ""}, "reasons": []}
+"""What is left to show of a decision whose payload was erased."""
 
 
 def party(identifier: str) -> dict[str, Any]:
@@ -111,15 +113,15 @@ def grants_of(owner: str) -> list[Grant]:
 def event(row: PayloadRow) -> dict[str, Any]:
     """A decision as a line of the activity list."""
     catalogue = current(Catalogue)
-    payload = json.loads(row.body)
+    payload = json.loads(row.body) if row.body else ERASED
     asked = payload["asked"]
     start, end = (_date(asked.get(name)) for name in ("from", "to"))
     client = parties.find(reading(), asked["party"])
     return {
         "time": row.time,
         "permit": row.kind == Kind.DECISION_PERMIT,
-        "party_name": client.organisation.name if client else asked["party"],
-        "data_set_name": words.data_set(catalogue, asked["data_set"]),
+        "party_name": client.organisation.name if client else asked["party"] or gettext("Somebody"),
+        "data_set_name": words.data_set(catalogue, asked["data_set"]) if row.body else gettext("erased"),
         "period_text": f"{format_date(start)} – {format_date(end)}" if start and end else "",
         "grant_id": row.grant_id,
         "purpose_name": words.purpose(catalogue, asked["purpose"]) if asked.get("purpose") else "",
@@ -138,8 +140,32 @@ def history(of: Grant) -> list[dict[str, Any]]:
         Kind.GRANT_EXHAUSTED: gettext("Ended, because everything was read once"),
     }
     return [
-        {"time": row.time, "text": texts[Kind(row.kind)], "by": _actor(json.loads(row.body))} for row in rows
+        {
+            "time": row.time,
+            "text": texts[Kind(row.kind)],
+            "by": _actor(json.loads(row.body)) if row.body else "",
+            "entry_id": row.entry_id,
+        }
+        for row in rows
     ]
+
+
+def kind_text(kind: str) -> str:
+    """What an entry tells, in a few words."""
+    texts = {
+        Kind.DECISION_PERMIT: gettext("A read"),
+        Kind.DECISION_DENY: gettext("A refusal"),
+        Kind.GRANT_ACTIVATED: gettext("A grant was given"),
+        Kind.GRANT_REVOKED: gettext("A grant was taken back"),
+        Kind.GRANT_EXPIRED: gettext("A grant ended, because its time was over"),
+        Kind.GRANT_EXHAUSTED: gettext("A grant ended, because everything was read once"),
+        Kind.REQUEST_REQUESTED: gettext("A request"),
+        Kind.REQUEST_OPENED: gettext("A request was looked at"),
+        Kind.REQUEST_DECLINED: gettext("A request was declined"),
+        Kind.REQUEST_LAPSED: gettext("A request was not answered in time"),
+        Kind.PAYLOAD_ERASED: gettext("Something was erased"),
+    }
+    return texts.get(Kind(kind), kind)
 
 
 def _actor(payload: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants import service, store
 from consent_service.grants.model import Grant, Status
 from consent_service.ledger import store as ledger
-from consent_service.portal import access, answering, shown, sign_in, words
+from consent_service.portal import access, answering, records, shown, sign_in, words
 from consent_service.portal.schemas import ActForSchema
 from consent_service.registry import passkeys
 from consent_service.web.current import now
@@ -25,6 +25,7 @@ LATEST = 5
 blueprint = Blueprint("portal", __name__, template_folder="templates", static_folder="static")
 sign_in.add_routes(blueprint)
 answering.add_routes(blueprint)
+records.add_routes(blueprint)
 
 
 @blueprint.get("/")
@@ -104,13 +105,16 @@ def revoke(grant_id: str) -> Response:
 @access.signed_in
 def activity() -> str:
     right = access.acting()
-    before = request.args.get("before", type=int)
+    named = request.args.get("before", "")
+    before = ledger.payload(reading(), named) if named else None
+    if right and before is not None and before.owner != right.owner:
+        before = None
     rows = (
         ledger.payloads_of(reading(), right.owner, shown.DECISIONS, before=before, limit=PAGE + 1)
         if right
         else []
     )
-    older = url_for("portal.activity", before=rows[PAGE - 1].index) if len(rows) > PAGE else None
+    older = url_for("portal.activity", before=rows[PAGE - 1].entry_id) if len(rows) > PAGE else None
     return render_template(
         "activity.html",
         events=[shown.event(row) for row in rows[:PAGE]],

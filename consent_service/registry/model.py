@@ -16,6 +16,7 @@ class ClientRole(StrEnum):
 
     PARTY = "party"
     HOLDER = "holder"
+    SUPERVISOR = "supervisor"
 
 
 class Standing(StrEnum):

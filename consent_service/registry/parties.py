@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from consent_service.config import check_origin
 from consent_service.errors import ServiceError
-from consent_service.ledger import store as ledger
+from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.registry import identifiers
 from consent_service.registry.model import Client, ClientRole, Organisation, Standing
@@ -45,6 +45,7 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
     :raises ServiceError: ``invalid_client_metadata`` or ``invalid_redirect_uri`` (RFC 7591
         section 3.2.2), ``invalid_identifier``
     """
+    ledger.hold(session, registry="changes")
     identifier = identifiers.parse(registration.organisation)
     redirect_uris = [_redirect_uri(uri) for uri in registration.redirect_uris]
     if registration.role is ClientRole.PARTY and not redirect_uris:
@@ -124,7 +125,7 @@ def set_standing(
 
     :raises ServiceError: ``unknown_organisation``
     """
-    ledger.hold(session)  # so that no decision stands between the change and its entry
+    ledger.hold(session, registry="changes")  # so that no decision stands between the change and its entry
     row = session.get(OrganisationRow, identifiers.parse(identifier))
     if row is None:
         raise ServiceError("unknown_organisation", f"{identifier} takes no part here", status=404)

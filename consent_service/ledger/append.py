@@ -1,0 +1,112 @@
+"""The one way to write into the ledger.
+
+Order of writes: the caller locks what it decides on (:func:`hold`), reads it, appends; the
+transaction commits entry, payload and the caller's own changes together, and only then does
+an answer leave. A crash before the commit leaves nothing; after it, an entry that nobody was
+told about, which is the safe side. The sequencer gives the entry its place in the tree.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import time
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import event, insert
+from sqlalchemy.orm import Session, SessionTransaction
+
+from consent_service.db import lock
+from consent_service.ledger.model import SALT_BYTES, Entry, Kind, canonical, commit
+from consent_service.ledger.store import NO_OWNER, PayloadRow, PendingRow, check_running
+
+REGISTRY = "registry"
+"""Held by whoever changes who takes part; shared by every decision."""
+_ROWS = "ledger_rows"
+
+
+def of_owner(owner: str) -> str:
+    """The name under which an owner's grants and decisions are ordered."""
+    return f"owner:{owner}"
+
+
+def of_request(request_id: str) -> str:
+    """The name under which the answers to one request are ordered."""
+    return f"request:{request_id}"
+
+
+def hold(session: Session, *names: str, registry: Literal["changes", "reads"] | None = None) -> None:
+    """Lock what this transaction decides on, until it ends; once, and before reading it.
+
+    Whatever is decided on the same facts takes the same lock, so that entries about it stand
+    in the ledger in the order in which they were true.
+    """
+    if registry == "changes":
+        names = (*names, REGISTRY)
+    lock(session, *names, shared=[REGISTRY] if registry == "reads" else [])
+
+
+def append(
+    session: Session,
+    kind: Kind,
+    payload: dict[str, Any],
+    *,
+    now: dt.datetime,
+    owner: str = NO_OWNER,
+    **ids: Any,
+) -> Entry:
+    """Append one entry and its payload in the caller's transaction; durable when that commits.
+
+    :param payload: JSON object with ASCII keys and integers only; ``owner`` is added to it
+    :param ids: the entry's identifiers: ``request_id``, ``grant_id``, ``grant_version``,
+        ``client_id``, ``policy_digest``
+    :raises TypeError: the payload is outside the canonical subset
+    """
+    salt = secrets.token_bytes(SALT_BYTES)
+    body = canonical({**payload, "owner": owner})
+    entry = Entry(new_entry_id(), kind, now, commit(salt, body), **ids)
+    pending, payloads = session.info.setdefault(_ROWS, ([], []))
+    pending.append({"entry_id": entry.entry_id, "body": entry.encode()})
+    payloads.append(
+        {
+            "owner": owner,
+            "time": now,
+            "entry_id": entry.entry_id,
+            "kind": kind.value,
+            "grant_id": entry.grant_id,
+            "salt": salt,
+            "body": body,
+        }
+    )
+    return entry
+
+
+def new_entry_id() -> str:
+    """A UUID version 7 (RFC 9562 section 5.7): new ones stand together at the end of an index."""
+    value = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return str(UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+
+
+def write_down(session: Session) -> None:
+    """Put what was appended into the tables now, for who reads it in the same transaction."""
+    rows = session.info.pop(_ROWS, None)
+    if rows is None:
+        return
+    check_running(session)
+    pending, payloads = rows
+    # Two statements however many entries; "arrival" counts up in the order of the list.
+    session.execute(insert(PendingRow.__table__), pending)  # type: ignore[arg-type]
+    session.execute(insert(PayloadRow.__table__), payloads)  # type: ignore[arg-type]
+
+
+@event.listens_for(Session, "before_commit")
+def _before_commit(session: Session) -> None:
+    write_down(session)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _after_end(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:  # rolled back or closed: what was appended never happened
+        session.info.pop(_ROWS, None)

@@ -1,0 +1,127 @@
+"""Which grant a data request is decided under, and the decision: the same for the request path and for replay.
+
+Pure but for what it is told: everything known at the moment comes from :class:`Known`, which
+has two kinds, one that asks the tables and one that is rebuilt from the ledger's entries.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from consent_service.errors import ServiceError
+from consent_service.grants.catalogue import Catalogue
+from consent_service.grants.model import Grant
+from consent_service.policy.engine import PolicySet, decide
+from consent_service.policy.model import Decision, EvaluationRequest, Facts, HolderFacts, PartyFacts
+from consent_service.registry import identifiers
+
+MOST_CANDIDATES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decisions are taken by: the policy set and the catalogue beside it."""
+
+    policies: PolicySet
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A decision with all that it was made from."""
+
+    decision: Decision
+    grant: Grant | None
+    party: PartyFacts | None
+    facts: Facts
+
+
+class Known(Protocol):
+    """What is known at the moment of a decision."""
+
+    def party(self, client_id: str) -> PartyFacts | None:
+        """The requesting party with this client id, or None."""
+        ...
+
+    def standing(self, client_id: str) -> str:
+        """``active`` or ``suspended``, of the holder that asks."""
+        ...
+
+    def holders_of(self, locations: Sequence[str]) -> dict[str, str]:
+        """Which holder's client registered each location; the others are left out."""
+        ...
+
+    def has_resources(self, client_id: str) -> bool:
+        """Whether this holder registered any location."""
+        ...
+
+    def grant(self, owner: str, grant_id: str) -> Grant | None:
+        """The version of an owner's grant that counts now, or None."""
+        ...
+
+    def grants_to(self, owner: str, client_id: str) -> Sequence[Grant]:
+        """The current version of each grant of an owner to a client, newest grant first."""
+        ...
+
+    def reads(self, grant: Grant, data_set: str) -> int:
+        """Permitted reads in the grant's present window."""
+        ...
+
+
+def choose(
+    request: EvaluationRequest, holder_id: str, known: Known, rules: Rules, now: dt.datetime
+) -> Made:
+    """Decide under the grant that the request names; without one, under the first that permits.
+
+    When none permits, the first one's refusal stands.
+    """
+    party = known.party(request.subject_id) if request.subject_type == "party" else None
+    first: Made | None = None
+    for grant in _candidates(request, known) or [None]:
+        purpose = rules.catalogue.purpose(grant.terms.purpose) if grant else None
+        facts = Facts(
+            time=now,
+            holder=_holder(holder_id, grant, known),
+            reads=known.reads(grant, request.resource_id) if grant else 0,
+            purpose_data_sets=purpose.data_sets if purpose else frozenset(),
+        )
+        made = Made(decide(request, grant, party, rules.policies, facts), grant, party, facts)
+        if made.decision:
+            return made
+        first = first or made
+    assert first is not None  # noqa: S101  (the list above has at least one member)
+    return first
+
+
+def owner_of(request: EvaluationRequest) -> str | None:
+    """Whose data the request is about, in the identifier's one spelling; None when it does not say."""
+    try:
+        return identifiers.parse(request.resource_properties.get("owner"))
+    except ServiceError:
+        return None
+
+
+def _candidates(request: EvaluationRequest, known: Known) -> list[Grant | None]:
+    owner, named = owner_of(request), request.context.get("grant_id")
+    if owner is None or request.resource_type != "dataset":
+        return []
+    if isinstance(named, str):
+        grant = known.grant(owner, named)
+        return [grant] if grant else []
+    return [*known.grants_to(owner, request.subject_id)[:MOST_CANDIDATES]]
+
+
+def _holder(client_id: str, grant: Grant | None, known: Known) -> HolderFacts:
+    """The authenticated holder, and which of the grant's locations it serves.
+
+    A location belongs to the holder that registered it. One that nobody registered is
+    served by a holder that registered none of its own.
+    """
+    locations = grant.terms.locations if grant else ()
+    registered = known.holders_of(locations)
+    free = bool(locations) and not known.has_resources(client_id)
+    serves = {one for one in locations if registered.get(one, client_id if free else None) == client_id}
+    return HolderFacts(client_id=client_id, status=known.standing(client_id), serves=frozenset(serves))
