@@ -92,7 +92,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     logs.init_app(app)
     oauth_server.init_app(app)
     csrf = CSRFProtect(app)
-    for machine_edge in (oauth, decisions, transparency):  # they know their callers by keys and tokens, not by cookies
+    for machine_edge in (
+        oauth,
+        decisions,
+        transparency,
+    ):  # they know their callers by keys and tokens, not by cookies
         csrf.exempt(machine_edge)
         app.register_blueprint(machine_edge)
     app.register_blueprint(portal)

@@ -132,7 +132,9 @@ def ledger() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A checkpoint that you remembered: the log must go on from it; only what came after is walked.",
 )
-@click.option("--witness", "witnesses", multiple=True, help="A witness's public key, to say what it cosigned.")
+@click.option(
+    "--witness", "witnesses", multiple=True, help="A witness's public key, to say what it cosigned."
+)
 @clear
 def ledger_verify(
     file: Path | None,
@@ -148,9 +150,7 @@ def ledger_verify(
     trust = command.Trust.of(key, checkpoint, witnesses)
     if file is not None:
         sys.exit(command.verify_file(file, trust, os.environ))
-    sys.exit(
-        command.verify_log(url, trust) if url else command.verify_database(os.environ, database, trust)
-    )
+    sys.exit(command.verify_log(url, trust) if url else command.verify_database(os.environ, database, trust))
 
 
 @ledger.command("replay")

@@ -119,7 +119,7 @@ def _issuer(value: str) -> str:
 def _origin(value: str) -> str:
     if not value.isprintable() or " " in value or "+" in value or len(value) > 255:
         raise ConfigurationError(
-            f"CONSENT_LEDGER_ORIGIN must have no spaces and no plus sign, and at most 255 characters: {value!r}"
+            f"CONSENT_LEDGER_ORIGIN must have no space, no plus sign and at most 255 characters: {value!r}"
         )
     return value
 

@@ -81,7 +81,9 @@ def verify_file(path: Path, trust: Trust, environ: Mapping[str, str]) -> int:
         raise CommandError(f"{path}: {error.strerror}") from error
     head = checked.opened.checkpoint
     click.echo(f"the proof holds: {checked.entry.get('kind')} of {checked.entry.get('time')}")
-    click.echo(f"entry {checked.entry.get('entry_id')} stands in the log {head.origin} of {head.size} entries")
+    click.echo(
+        f"entry {checked.entry.get('entry_id')} stands in the log {head.origin} of {head.size} entries"
+    )
     click.echo("its payload is the one recorded" if checked.payload else "its payload is not in the file")
     _say_witnesses(checked.opened)
     return OK
@@ -89,16 +91,18 @@ def verify_file(path: Path, trust: Trust, environ: Mapping[str, str]) -> int:
 
 def verify_database(environ: Mapping[str, str], database: str | None, trust: Trust) -> int:
     """Walk a whole database and say what was found."""
-    engine = create_engine(_url(environ, database))
+    engine = create_engine(database_url(environ, database))
     if engine.dialect.name == "postgresql":  # one snapshot of everything, while the service goes on
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     try:
         with Session(engine) as session:
             head = store.head(session)
             # Whoever brings no key checks against the database's own, by the name its checkpoint has.
-            stated = signing.verifier_key(session, head.checkpoint.partition("\n")[0]) if head.checkpoint else None
+            stated = (
+                signing.verifier_key(session, head.checkpoint.partition("\n")[0]) if head.checkpoint else None
+            )
             key = trust.key or stated
-            with _progress(head.size, "verifying") as progress:
+            with progress_bar(head.size, "verifying") as progress:
                 found = verify.verify(session, key, trust.remembered(key), progress)
             checkpoint = head.published or ""
     except RuntimeError as error:
@@ -129,7 +133,7 @@ def verify_log(url: str, trust: Trust) -> int:
         remote = Remote(url.rstrip("/"), http)
         try:
             size = open_checkpoint(remote.checkpoint(), trust.key).checkpoint.size
-            with _progress(size, "verifying") as progress:
+            with progress_bar(size, "verifying") as progress:
                 opened = verify_remote(remote, trust.key, remembered, trust.witnesses, progress)
         except (TreeError, NoteError) as error:
             where = f" at entry number {error.index}" if isinstance(error, TreeError) and error.index else ""
@@ -173,7 +177,7 @@ def erase(settings: Settings, entry_ids: Sequence[str], person: str | None, reas
         named = [(row.owner, row.entry_id) for one in entry_ids if (row := store.payload(session, one))]
         missing = set(entry_ids) - {entry_id for _, entry_id in named}
         if missing:
-            raise CommandError(f"there is no entry {sorted(missing)[0]}; nothing was erased")
+            raise CommandError(f"there is no entry {min(missing)}; nothing was erased")
         found = named + (list(records.naming(session, person)) if person else [])
     for owner, entry_id in found:
         with transaction(settings.database_url) as session:
@@ -219,7 +223,7 @@ def _engine(settings: Settings) -> Iterator[Engine]:
 
 
 @contextmanager
-def _progress(size: int, label: str) -> Iterator[Callable[[int], None]]:
+def progress_bar(size: int, label: str) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal, for work that takes a while."""
     if size < EVERY or not sys.stderr.isatty():
         yield lambda _done: None
@@ -246,7 +250,7 @@ def _key(text: str) -> VerifierKey:
 def _own_key(environ: Mapping[str, str]) -> VerifierKey | None:
     """The key of this service's own log, when its database is here."""
     try:
-        engine = create_engine(_url(environ, None))
+        engine = create_engine(database_url(environ, None))
         with Session(engine) as session:
             head = store.head(session)
             return signing.verifier_key(session, (head.checkpoint or "").partition("\n")[0])
@@ -254,7 +258,7 @@ def _own_key(environ: Mapping[str, str]) -> VerifierKey | None:
         return None
 
 
-def _url(environ: Mapping[str, str], database: str | None) -> str:
+def database_url(environ: Mapping[str, str], database: str | None) -> str:
     url = database or database_url_from(environ)
     if "://" not in url:
         if not Path(url).is_file():

@@ -22,10 +22,8 @@ from consent_service.commands import ledger as log
 from consent_service.commands.programs import Program
 from consent_service.config import Settings, from_environ
 from consent_service.errors import ConfigurationError
-from consent_service.ledger import append as ledger
-from consent_service.ledger import store as entries
-from consent_service.ledger.model import Kind
 from consent_service.policy.engine import PolicySet
+from consent_service.policy.publish import publish
 
 SEED = Path(__file__).resolve().parent.parent / "sandbox" / "seed.yaml"
 BLOCKING_THREADS = 16  # a worker's requests at one time; each waits for the database, not for the processor
@@ -92,13 +90,8 @@ def publish_policies(settings: Settings) -> None:
     """Record in the ledger which policy set decides from now on, when it is another than before."""
     policies = PolicySet.load(settings.policy_dir)
     with database.transaction(settings.database_url) as session:
-        ledger.hold(session, "policies")
-        if entries.last_policy_digest(session) != policies.digest:
-            # The files themselves, so that every past decision can be made again from the ledger alone.
-            payload = {"digest": policies.digest, "files": policies.files}
-            now = SystemClock().now()
-            ledger.append(session, Kind.POLICY_PUBLISHED, payload, now=now, policy_digest=policies.digest)
-            session.commit()
+        publish(session, policies, SystemClock().now())
+        session.commit()
 
 
 def serve(environ: Mapping[str, str], listen: Listen) -> None:

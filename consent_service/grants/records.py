@@ -31,7 +31,9 @@ def may_read(session: Session, row: PayloadRow, client: Client, now: dt.datetime
     Owners read theirs in the portal, by representation; nobody else reads anything.
     """
     if client.role is ClientRole.SUPERVISOR:
-        return any(one.covers(row.owner, row.kind) for one in mandates.scopes_of(session, client.client_id, now))
+        return any(
+            one.covers(row.owner, row.kind) for one in mandates.scopes_of(session, client.client_id, now)
+        )
     if client.role is not ClientRole.PARTY:
         return False
     if row.grant_id is not None:
@@ -63,7 +65,9 @@ def erase_for_owner(
     if row.kind.startswith("grant.") and row.grant_id:
         grant = store.current(session, owner, row.grant_id)
         if grant is not None and grant.status is Status.ACTIVE:
-            raise ServiceError("not_erasable", "Take the grant back first; then this can be erased.", status=409)
+            raise ServiceError(
+                "not_erasable", "Take the grant back first; then this can be erased.", status=409
+            )
     erase(session, entry_id, actor=actor, reason=reason, now=now)
 
 

@@ -175,7 +175,7 @@ def revoke(session: Session, owner: str, grant_id: str, person_id: str, now: dt.
 def end(
     session: Session, grant: Grant, status: Status, *, actor: str, reason: str, now: dt.datetime
 ) -> Grant:
-    """Write the version in which a grant ends; the caller holds the owner's lock and gives its current version.
+    """Write the version in which a grant ends; the caller holds the owner's lock and gives its present one.
 
     :raises InvalidTransition: the life cycle has no such arrow
     """

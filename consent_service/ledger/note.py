@@ -43,7 +43,9 @@ class VerifierKey:
 
     def __str__(self) -> str:
         """``<name>+<key id in hex>+<base64 of type and key>``."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.kind]) + self.public).decode()}"
+        return (
+            f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.kind]) + self.public).decode()}"
+        )
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
@@ -117,9 +119,8 @@ class Note:
         """
         found: list[Verified] = []
         for signature in self.signatures:
-            for key in keys:
-                if signature.of(key):
-                    found.append(Verified(key, _check(self.text, signature, key)))
+            known = [key for key in keys if signature.of(key)]
+            found += [Verified(key, _check(self.text, signature, key)) for key in known]
         return found
 
 
@@ -180,7 +181,7 @@ def _check(text: str, signature: Signature, key: VerifierKey) -> dt.datetime | N
     try:
         if key.kind == COSIGNATURE:
             if len(value) != 72:
-                raise InvalidSignature  # noqa: TRY301
+                raise InvalidSignature
             seconds, value = int.from_bytes(value[:8]), value[8:]
             message, at = _cosigned(text, seconds), dt.datetime.fromtimestamp(seconds, dt.UTC)
         Ed25519PublicKey.from_public_bytes(key.public).verify(value, message)

@@ -31,7 +31,9 @@ class Rebuilt:
         while start:
             tile = read(len(self._levels), start // WIDTH)[: start % WIDTH * HASH_BYTES]
             if len(tile) != start % WIDTH * HASH_BYTES:
-                raise TreeError(f"tile {Tile(len(self._levels), start // WIDTH).path} is missing or too short")
+                raise TreeError(
+                    f"tile {Tile(len(self._levels), start // WIDTH).path} is missing or too short"
+                )
             self._levels.append(split(tile))
             start //= WIDTH
         if self.size % WIDTH:
@@ -91,5 +93,7 @@ class Rebuilt:
             return f"tile {path} is missing or too short"
         above = self._read(1, index // WIDTH)[index % WIDTH * HASH_BYTES :][:HASH_BYTES]
         if above and above != root_over(split(self._stored)):
-            return f"its hash is not the one in tile {path}, and that tile was changed: the one above it says so"
+            return (
+                f"its hash is not the one in tile {path}, and that tile was changed: the one above it says so"
+            )
         return f"its bytes don't have the hash that tile {path} holds: the entry was changed, or the tile"

@@ -89,7 +89,9 @@ def verify_remote(
 
     tree = Rebuilt(read, remembered.size if remembered else 0)
     if remembered and tree.root != remembered.root:
-        raise TreeError(f"the first {remembered.size} entries are not those signed before: the log has forked")
+        raise TreeError(
+            f"the first {remembered.size} entries are not those signed before: the log has forked"
+        )
     while tree.size < head.size:
         index, done = divmod(tree.size, WIDTH)
         for entry in remote.bundle(index, Tile(None, index).width_at(head.size))[done:]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Event, Thread
+from typing import Any
 
 import structlog
 from sqlalchemy import Engine, bindparam, delete, insert, select, update
@@ -57,7 +58,7 @@ def sequence(session: Session, signer: NoteSigner, *, publish: bool = True) -> i
     ).all()
     if not taken and head.checkpoint and unverified(head.checkpoint).origin == signer.name:
         return 0
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"index": head.size + place, "entry_id": entry_id, "body": body}
         for place, (_, entry_id, body) in enumerate(sorted(tuple(row) for row in taken))
     ]

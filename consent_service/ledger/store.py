@@ -108,9 +108,7 @@ def tile_reader(session: Session) -> ReadTile:
     """Reads tiles of this database."""
 
     def read(level: int, index: int) -> bytes:
-        found = session.scalar(
-            select(TileRow.hashes).where(TileRow.level == level, TileRow.index == index)
-        )
+        found = session.scalar(select(TileRow.hashes).where(TileRow.level == level, TileRow.index == index))
         return found or b""
 
     return read
@@ -180,21 +178,23 @@ def last_policy_digest(session: Session) -> str | None:
     return str(digest) if digest else None
 
 
-def rows_in_order(
-    session: Session, start: int = 0, end: int | None = None
-) -> Iterator[tuple[EntryRow, PayloadRow | None]]:
-    """Every entry from an index on with its payload, oldest first, streamed."""
-    query = (
-        select(EntryRow, PayloadRow)
+def told(session: Session) -> Iterator[tuple[int | None, bytes, str | None, bytes | None]]:
+    """Index, entry, owner and payload of everything, in the tree's order, then what waits for its place."""
+    sequenced = (
+        select(EntryRow.index, EntryRow.body, PayloadRow.owner, PayloadRow.body)
         .outerjoin(PayloadRow, PayloadRow.entry_id == EntryRow.entry_id)
-        .where(EntryRow.index >= start)
         .order_by(EntryRow.index)
         .execution_options(yield_per=1000)
     )
-    if end is not None:
-        query = query.where(EntryRow.index < end)
-    for row in session.execute(query):
-        yield row[0], row[1]
+    for row in session.execute(sequenced):
+        yield row[0], row[1], row[2], row[3]
+    waiting = (
+        select(PendingRow.body, PayloadRow.owner, PayloadRow.body)
+        .outerjoin(PayloadRow, PayloadRow.entry_id == PendingRow.entry_id)
+        .order_by(PendingRow.arrival)
+    )
+    for body, owner, payload_body in session.execute(waiting):
+        yield None, body, owner, payload_body
 
 
 def check_running(session: Session) -> None:

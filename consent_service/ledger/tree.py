@@ -7,7 +7,7 @@ subtree of ``2**level`` leaves, and asks for O(log n) of them, never for a leaf.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -31,7 +31,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root_over(hashes: Sequence[bytes]) -> bytes:
-    """MTH over leaf hashes, or over the roots of equal perfect subtrees of which only the last may be smaller.
+    """MTH over leaf hashes, or over roots of equal perfect subtrees of which only the last may be smaller.
 
     Pairs from the left; one that is left over goes up as it is, which is what RFC 9162's split
     at the largest power of two comes to.
@@ -98,61 +98,62 @@ def check_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], e
     """
     if not 0 <= index < size:
         raise ProofError(f"there is no entry {index} in a tree of {size}")
-    fn, sn, found = index, size - 1, leaf
-    for sibling in path:
-        if sn == 0:
-            raise ProofError("the inclusion proof is too long")
-        if fn & 1 or fn == sn:
-            found = node_hash(sibling, found)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            found = node_hash(found, sibling)
-        fn, sn = fn >> 1, sn >> 1
-    if sn != 0:
-        raise ProofError("the inclusion proof is too short")
+    if len(leaf) != HASH_BYTES or len(expected_root) != HASH_BYTES:
+        raise ProofError(f"a hash has {HASH_BYTES} bytes")
+    found = leaf
+    for sibling, left in _sides(index, size - 1, path):
+        found = node_hash(sibling, found) if left else node_hash(found, sibling)
     if found != expected_root:
         raise ProofError("the inclusion proof leads to another root: the entry is not in this tree")
 
 
-def check_consistency(
-    old: int, new: int, path: Sequence[bytes], old_root: bytes, new_root: bytes
-) -> None:
+def check_consistency(old: int, new: int, path: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
     """Check that one tree is the beginning of another (RFC 9162 section 2.1.4.2).
 
     :raises ProofError: it is not, or the proof is malformed
     """
     if not 0 <= old <= new:
         raise ProofError(f"a tree of {old} can't be the beginning of a tree of {new}")
-    if old in {0, new}:
+    if old == 0:  # RFC 9162 proves nothing from there: every log begins empty
+        raise ProofError("the empty tree is the beginning of every tree: there is nothing to prove")
+    if old == new:
         if path:
             raise ProofError("the consistency proof must be empty here")
-        if old_root != (new_root if old else EMPTY_ROOT):
+        if old_root != new_root:
             raise ProofError("two trees of one size have different roots: the log has forked")
         return
     if not path:
         raise ProofError("the consistency proof is empty")
     hashes = list(path) if old & (old - 1) else [old_root, *path]  # a power of two: the root is a node
-    fn, sn = old - 1, new - 1
-    while fn & 1:
-        fn, sn = fn >> 1, sn >> 1
-    first, second = hashes[0], hashes[0]
-    for sibling in hashes[1:]:
-        if sn == 0:
-            raise ProofError("the consistency proof is too long")
-        if fn & 1 or fn == sn:
-            first, second = node_hash(sibling, first), node_hash(sibling, second)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            second = node_hash(second, sibling)
-        fn, sn = fn >> 1, sn >> 1
-    if sn != 0:
-        raise ProofError("the consistency proof is too short")
+    perfect = (old & -old).bit_length() - 1  # the last subtree of the old tree is there whole
+    first = second = hashes[0]
+    for sibling, left in _sides((old - 1) >> perfect, (new - 1) >> perfect, hashes[1:]):
+        first = node_hash(sibling, first) if left else first
+        second = node_hash(sibling, second) if left else node_hash(second, sibling)
     if first != old_root:
         raise ProofError("the consistency proof does not lead to the old root: the log has forked")
     if second != new_root:
         raise ProofError("the consistency proof does not lead to the new root: the log has forked")
+
+
+def _sides(fn: int, sn: int, path: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each sibling on the way to the root, and whether it stands on the left.
+
+    ``fn`` and ``sn`` are RFC 9162's: the node's and the last node's place on their level.
+
+    :raises ProofError: the path is too long or too short for these places
+    """
+    for sibling in path:
+        if sn == 0:
+            raise ProofError("the proof is too long")
+        left = bool(fn & 1) or fn == sn
+        yield sibling, left
+        if left:  # nothing stands to the right of a last node until it is somebody's right child
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        fn, sn = fn >> 1, sn >> 1
+    if sn != 0:
+        raise ProofError("the proof is too short")
 
 
 def _split(size: int) -> int:

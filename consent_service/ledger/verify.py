@@ -47,7 +47,7 @@ class Verification:
 class _Row(NamedTuple):
     """An entry and what lies beside it."""
 
-    index: int | None
+    place: int | None
     entry_id: str
     body: bytes
     payload_id: str | None
@@ -98,6 +98,9 @@ def verify(
     except (_Bad, TreeError) as error:
         entry_id = error.entry_id if isinstance(error, _Bad) else walk.named(error.index)
         return Verification(walk.tree.size, walk.tree.root.hex(), bad_entry=entry_id, problem=str(error))
+    except (ValueError, TypeError) as error:  # what no column of ours holds, for example a time that is none
+        problem = f"a row after this size can't be read: {error}"
+        return Verification(walk.tree.size, walk.tree.root.hex(), problem=problem)
     return Verification(walk.tree.size, walk.tree.root.hex(), pending, len(walk.erased))
 
 
@@ -109,6 +112,7 @@ class _Walk:
         self.tree = Rebuilt(self.read)
         self.erased: dict[str, str] = {}
         self.ordered: dict[str, str] = {}
+        self.signed: dict[str, Checkpoint] = {}
 
     def head(self, log: VerifierKey | None) -> HeadRow:
         head = self.session.get(HeadRow, HEAD)
@@ -123,8 +127,7 @@ class _Walk:
                 raise _Bad(f"the head's {name} does not hold: {error}") from error
             if name == "checkpoint" and (signed.size, signed.root) != (head.size, head.root):
                 raise _Bad("the head's checkpoint was signed over another size or root than the head's")
-            if signed.size > head.size or self._root_at(signed.size) != signed.root:
-                raise _Bad(f"the head's {name} is of another tree")
+            self.signed[name] = signed
         return head
 
     def begin(self, remembered: Checkpoint | None) -> None:
@@ -135,13 +138,17 @@ class _Walk:
             raise _Bad(f"{remembered.size} entries were signed and {head.size} are there: the log was cut")
         self.tree = Rebuilt(self.read, remembered.size)
         if self.tree.root != remembered.root:
-            raise _Bad(f"the first {remembered.size} entries are not those of the checkpoint: the log has forked")
+            raise _Bad(
+                f"the first {remembered.size} entries are not those of the checkpoint: the log has forked"
+            )
 
     def entry(self, row: _Row) -> None:
-        if row.index != self.tree.size:
-            problem = f"index {row.index} stands where {self.tree.size} must be: one is missing or was put in"
+        if row.place != self.tree.size:
+            problem = f"index {row.place} stands where {self.tree.size} must be: one is missing or was put in"
             raise _Bad(problem, row.entry_id)
         stated = _document(row)
+        if not isinstance(row.body, bytes):  # SQLite keeps whatever type it is given
+            raise _Bad("its bytes are not bytes", row.entry_id)
         self.tree.add(leaf_hash(row.body))
         self._payload(row, stated)
 
@@ -151,6 +158,9 @@ class _Walk:
             raise _Bad(f"the head counts {head.size} entries and {self.tree.size} are there")
         if head.root != self.tree.root:
             raise _Bad("the head's root is not the tree's")
+        for name, signed in self.signed.items():
+            if signed.size > head.size or Rebuilt(self.read, signed.size).root != signed.root:
+                raise _Bad(f"the head's {name} is of another tree")
         expected, count = 0, self.tree.size
         while count:
             expected, count = expected + -(-count // WIDTH), count // WIDTH
@@ -202,16 +212,13 @@ class _Walk:
         try:
             if commit(row.salt, row.payload) != stated.get("payload_hash"):
                 raise _Bad("its payload or its salt is not the one that it commits to", row.entry_id)
-        except ValueError as error:
-            raise _Bad("its payload's salt has another length", row.entry_id) from error
+        except (ValueError, TypeError) as error:
+            raise _Bad("its payload or its salt has another type or length", row.entry_id) from error
         payload = orjson.loads(row.payload)
         if payload.get("owner") != row.owner:
             raise _Bad("its payload is filed under another owner than it states", row.entry_id)
         if row.kind == Kind.PAYLOAD_ERASED:
             self.ordered[str(payload.get("entry_id"))] = row.entry_id
-
-    def _root_at(self, size: int) -> bytes:
-        return Rebuilt(self.read, size).root
 
 
 def _document(row: _Row) -> dict[str, Any]:
@@ -257,4 +264,4 @@ def _pending_rows(session: Session) -> Iterator[_Row]:
         .order_by(PendingRow.arrival)
     )
     for row in session.execute(query).all():
-        yield _Row(None, *row)
+        yield _Row(None, *tuple(row))

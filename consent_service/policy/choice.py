@@ -1,4 +1,4 @@
-"""Which grant a data request is decided under, and the decision: the same for the request path and for replay.
+"""Which grant a data request is decided under, and the decision: for the request path and for replay alike.
 
 Pure but for what it is told: everything known at the moment comes from :class:`Known`, which
 has two kinds, one that asks the tables and one that is rebuilt from the ledger's entries.
@@ -7,7 +7,7 @@ has two kinds, one that asks the tables and one that is rebuilt from the ledger'
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from consent_service.policy.model import Decision, EvaluationRequest, Facts, Hol
 from consent_service.registry import identifiers
 
 MOST_CANDIDATES = 20
+Decide = Callable[[EvaluationRequest, "Grant | None", "PartyFacts | None", PolicySet, Facts], Decision]
+"""The engine's function, or one that remembers what it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Rules:
 
     policies: PolicySet
     catalogue: Catalogue
+    decide: Decide = decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,7 @@ class Known(Protocol):
         ...
 
 
-def choose(
-    request: EvaluationRequest, holder_id: str, known: Known, rules: Rules, now: dt.datetime
-) -> Made:
+def choose(request: EvaluationRequest, holder_id: str, known: Known, rules: Rules, now: dt.datetime) -> Made:
     """Decide under the grant that the request names; without one, under the first that permits.
 
     When none permits, the first one's refusal stands.
@@ -88,7 +89,7 @@ def choose(
             reads=known.reads(grant, request.resource_id) if grant else 0,
             purpose_data_sets=purpose.data_sets if purpose else frozenset(),
         )
-        made = Made(decide(request, grant, party, rules.policies, facts), grant, party, facts)
+        made = Made(rules.decide(request, grant, party, rules.policies, facts), grant, party, facts)
         if made.decision:
             return made
         first = first or made

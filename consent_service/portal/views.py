@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, flash, g, render_template, request, url_for
 from marshmallow import ValidationError
@@ -105,8 +106,8 @@ def revoke(grant_id: str) -> Response:
 @access.signed_in
 def activity() -> str:
     right = access.acting()
-    named = request.args.get("before", "")
-    before = ledger.payload(reading(), named) if named else None
+    named = request.args.get("before", type=UUID)
+    before = ledger.payload(reading(), str(named)) if named else None
     if right and before is not None and before.owner != right.owner:
         before = None
     rows = (

@@ -68,7 +68,8 @@ def give(
     known = {kind.partition(".")[0] for kind in Kind}
     if not basis.strip() or valid_until <= now or not set(scope.kinds) <= known:
         raise ServiceError(
-            "invalid_mandate", f"a mandate needs a legal basis, an end to come, and kinds out of {sorted(known)}"
+            "invalid_mandate",
+            f"a mandate needs a legal basis, an end to come, and kinds out of {sorted(known)}",
         )
     owners = [identifiers.parse(one) for one in scope.owners]
     mandate_id = str(uuid.uuid4())
@@ -94,7 +95,9 @@ def end(session: Session, mandate_id: str, now: dt.datetime) -> None:
     ledger.hold(session, registry="changes")
     row = session.get(MandateRow, mandate_id)
     if row is None or row.ended_at is not None:
-        raise ServiceError("unknown_mandate", f"there is no mandate {mandate_id} that could be ended", status=404)
+        raise ServiceError(
+            "unknown_mandate", f"there is no mandate {mandate_id} that could be ended", status=404
+        )
     row.ended_at = now
     _record(session, Kind.MANDATE_ENDED, row, {}, now)
 

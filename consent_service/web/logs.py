@@ -17,7 +17,18 @@ from flask import Flask, Response, g, request
 
 LOGGED = frozenset(
     {"event", "level", "timestamp", "request_id", "method", "route", "status", "milliseconds"}
-    | {"error", "client_id", "problem", "entry_id", "kid", "policy_digest", "exception", "port", "workers", "peer"}
+    | {
+        "error",
+        "client_id",
+        "problem",
+        "entry_id",
+        "kid",
+        "policy_digest",
+        "exception",
+        "port",
+        "workers",
+        "peer",
+    }
 )
 
 

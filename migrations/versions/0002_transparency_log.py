@@ -56,7 +56,9 @@ def upgrade() -> None:
         sa.Column("basis", sa.Text(), nullable=False),
         sa.Column("valid_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["client_id"], ["client.client_id"], name=op.f("fk_mandate_client_id_client")),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["client.client_id"], name=op.f("fk_mandate_client_id_client")
+        ),
         sa.PrimaryKeyConstraint("mandate_id", name=op.f("pk_mandate")),
     )
     op.create_index("ix_mandate_client_id", "mandate", ["client_id"])
@@ -119,7 +121,12 @@ def build() -> tuple[int, bytes]:
     leaves, start = [], 0
     while rows := (
         op.get_bind()
-        .execute(sa.select(entries.c.body).where(entries.c["index"] >= start).order_by(entries.c["index"]).limit(BATCH))
+        .execute(
+            sa.select(entries.c.body)
+            .where(entries.c["index"] >= start)
+            .order_by(entries.c["index"])
+            .limit(BATCH)
+        )
         .scalars()
         .all()
     ):

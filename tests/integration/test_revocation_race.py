@@ -7,7 +7,7 @@ import threading
 from sqlalchemy import select
 
 from consent_service.db import reading
-from consent_service.ledger.store import PayloadRow
+from consent_service.ledger.store import EntryRow, PayloadRow
 from consent_service.ledger.verify import verify
 from tests.world import OWNER, World
 
@@ -36,12 +36,14 @@ def test_no_permit_stands_after_a_revocation_that_raced_it(both_worlds: World) -
     for reader in readers:
         reader.join()
     assert True not in late_permits
+    world.sequence()
     with world.app.app_context():
         kinds = list(
             reading().scalars(
                 select(PayloadRow.kind)
+                .join(EntryRow, EntryRow.entry_id == PayloadRow.entry_id)
                 .where(PayloadRow.owner == OWNER, PayloadRow.grant_id == token["grant_id"])
-                .order_by(PayloadRow.index)
+                .order_by(EntryRow.index)
             )
         )
         assert "decision.permit" not in kinds[kinds.index("grant.revoked") :]

@@ -1,4 +1,4 @@
-"""Entries: canonical JSON (RFC 8785), leaf hash (RFC 9162), commitment."""
+"""Entries: canonical JSON (RFC 8785) and the payload's commitment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent_service.ledger.model import EMPTY, Entry, Kind, canonical, chain_hash, commit, leaf_hash
+from consent_service.ledger.model import Entry, Kind, canonical, commit
 
 KEYS = st.text(st.characters(max_codepoint=0x7F, exclude_categories=["Cc", "Cs"]), max_size=8)
 VALUES = st.recursive(
@@ -33,18 +33,6 @@ def test_the_fast_encoder_gives_rfc_8785_s_bytes(document: dict[str, object]) ->
 def test_what_would_not_be_canonical_is_refused(document: dict[str, object]) -> None:
     with pytest.raises(TypeError):
         canonical(document)
-
-
-def test_a_leaf_hash_is_that_of_rfc_9162() -> None:
-    # RFC 9162 section 2.1.1: HASH(0x00 || d); the empty tree is HASH().
-    assert leaf_hash(b"") == hashlib.sha256(b"\x00").digest()
-    # Published with Certificate Transparency's test vectors for an empty leaf.
-    assert leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
-    assert EMPTY.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-
-def test_a_chain_hash_is_the_node_hash() -> None:
-    assert chain_hash(b"a" * 32, b"b" * 32) == hashlib.sha256(b"\x01" + b"a" * 32 + b"b" * 32).digest()
 
 
 def test_an_entry_holds_ids_time_and_hashes_alone() -> None:
@@ -86,4 +74,7 @@ def test_names_that_the_ledger_holds_have_not_changed() -> None:
         "grant.exhausted",
         "decision.permit",
         "decision.deny",
+        "representation.mandate_given",
+        "representation.mandate_ended",
+        "payload.erased",
     } <= {kind.value for kind in Kind}

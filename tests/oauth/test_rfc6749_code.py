@@ -66,7 +66,7 @@ def test_a_token_never_outlives_its_grant(world: World) -> None:
         ({"code": "unknown"}, "invalid_grant"),
         ({"code": None}, "invalid_request"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "client_credentials"}, "unauthorized_client"),
+        ({"grant_type": "client_credentials", "scope": "decisions"}, "invalid_scope"),
         ({"grant_type": None}, "unsupported_grant_type"),
     ],
 )

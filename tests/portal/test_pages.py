@@ -210,7 +210,7 @@ def test_activity_is_paged(world: World) -> None:
     for _ in range(30):
         world.ask(world.erp, world.question(token, world.erp), bearer=bearer)
     first = browser.get("/activity").text
-    [older] = re.findall(r'href="(/activity\?before=\d+)"', first)
+    [older] = re.findall(r'href="(/activity\?before=[0-9a-f-]{36})"', first)
     second = browser.get(older).text
     entries = [
         set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", text)) - {token["grant_id"]} for text in (first, second)

@@ -1,0 +1,152 @@
+"""Deciding every recorded decision again, from the ledger's entries alone.
+
+With the policies of the time, any difference means that an answer did not follow from the
+grants and policies of its moment. With other policies, the differences say what a change of
+policy would have meant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from consent_service.errors import ServiceError
+from consent_service.grants.catalogue import CatalogueError
+from consent_service.policy.choice import Made, Rules, choose
+from consent_service.policy.engine import PolicyError
+from consent_service.policy.model import EvaluationRequest
+from consent_service.policy.past import Past, Told, Unfit
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One entry that does not say what the entries before it make; ``member`` is where."""
+
+    index: int | None
+    entry_id: str
+    member: str
+    recorded: Any
+    replayed: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A past decision that other policies would have taken otherwise."""
+
+    index: int | None
+    entry_id: str
+    party: str
+    purpose: str
+    owner: str
+    was: bool
+    would_be: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass
+class Report:
+    """What a replay found."""
+
+    entries: int = 0
+    decisions: int = 0
+    erased: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
+
+
+def replay(
+    entries: Iterable[tuple[int | None, Told]],
+    past: Past,
+    *,
+    start: int = 0,
+    end: int | None = None,
+    other: Rules | None = None,
+) -> Iterator[Report]:
+    """Go through the entries in order; yields the same growing report after each.
+
+    1. A decision is made again on what the entries before it tell, by the rules whose digest it names.
+    2. Then the entry is taken in itself.
+    Entries outside ``start`` to ``end`` are taken in and not decided; those without an index
+    wait for their place and come last.
+
+    :param past: what the entries tell; the caller may hold it against the tables afterwards
+    :param other: decide by these rules instead, and report what would have changed
+    """
+    report = Report()
+    for index, told in entries:
+        report.entries += 1
+        place = index if index is not None else report.entries - 1
+        try:
+            if told.kind.value.startswith("decision.") and start <= place and (end is None or place <= end):
+                past.now = told.time
+                _decide_again(report, index, told, past, other)
+            past.tell(told)
+        except (Unfit, PolicyError, CatalogueError, ServiceError, KeyError, TypeError, ValueError) as error:
+            reason = str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {error}"
+            report.differences.append(
+                Difference(index, str(told.entry["entry_id"]), "entry", told.kind.value, reason)
+            )
+        yield report
+
+
+def _decide_again(report: Report, index: int | None, told: Told, past: Past, other: Rules | None) -> None:
+    payload, entry_id = told.payload, str(told.entry["entry_id"])
+    if payload is None or past.unknown(told.owner, told.entry.get("grant_id")):
+        report.erased += 1
+        return
+    report.decisions += 1
+    rules = other or past.rules.get(str(told.entry.get("policy_digest")))
+    if rules is None:
+        missing = "its policy set was never published with its files"
+        report.differences.append(
+            Difference(index, entry_id, "policy_digest", told.entry.get("policy_digest"), missing)
+        )
+        return
+    request = EvaluationRequest.from_json(json.loads(payload["request"]))
+    made = choose(request, payload["holder"], past, rules, told.time)
+    if other is not None:
+        if made.decision.permit != payload["permit"]:
+            report.changed.append(_changed(index, told, payload, made))
+        return
+    for member, recorded, replayed in _members(told, payload, made):
+        if recorded != replayed:
+            report.differences.append(Difference(index, entry_id, member, recorded, replayed))
+
+
+def _members(told: Told, payload: Mapping[str, Any], made: Made) -> Iterator[tuple[str, Any, Any]]:
+    """What was recorded beside what was made again, member by member."""
+    decision, grant = made.decision, made.grant
+    yield "kind", told.entry["kind"], "decision.permit" if decision else "decision.deny"
+    yield "permit", payload["permit"], decision.permit
+    yield "grant_id", told.entry.get("grant_id"), grant.grant_id if grant else None
+    yield "grant_version", told.entry.get("grant_version"), grant.version if grant else None
+    yield "party", payload["party"], made.party.to_json() if made.party else None
+    yield "facts", json.loads(payload["facts"]), made.facts.to_json()
+    yield (
+        "reasons",
+        payload["reasons"],
+        [{"policy": one.policy, "text": one.text} for one in decision.reasons],
+    )
+    yield (
+        "obligations",
+        payload["obligations"],
+        [
+            {"id": one.id, "type": one.type, "properties": dict(one.properties)}
+            for one in decision.obligations
+        ],
+    )
+
+
+def _changed(index: int | None, told: Told, payload: Mapping[str, Any], made: Made) -> Changed:
+    return Changed(
+        index=index,
+        entry_id=str(told.entry["entry_id"]),
+        party=str(payload["asked"]["party"]),
+        purpose=made.grant.terms.purpose if made.grant else str(payload["asked"]["purpose"]),
+        owner=told.owner,
+        was=bool(payload["permit"]),
+        would_be=made.decision.permit,
+        reasons=tuple(one.policy for one in made.decision.reasons),
+    )
