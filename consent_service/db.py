@@ -191,28 +191,31 @@ def _lock_key(name: str) -> int:
 
 @dataclass
 class _Unit(Generic[T]):
-    """One caller's work, what it locks, and how it ended."""
+    """One caller's work, what it locks, and how it ended; ``gate`` opens when it is done or leads."""
 
     work: Callable[[Session], T]
     names: Sequence[str]
     shared: Sequence[str]
+    gate: threading.Lock = field(default_factory=threading.Lock)
     done: bool = False
     result: T | None = None
     error: BaseException | None = None
 
 
 class Group:
-    """Group commit: whoever gets the turn does the work of all who wait, in one transaction.
+    """Group commit: one caller leads, and does the work of all who wait in one transaction.
 
-    A unit of work sees a session of its own group, and must use that one only: it may run
-    on another caller's thread. It may run twice, when another unit of its transaction failed.
+    Whoever comes while a transaction is under way waits; when it has ended, the first of them
+    leads the next one. A unit of work gets a session of its group and must use no other: it may
+    run on another caller's thread. It may run twice, when another unit of its transaction failed.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine.execution_options(**{WRITE: True})
         self._pen = pen(engine)
-        self._turn = threading.Lock()
+        self._mutex = threading.Lock()
         self._waiting: deque[_Unit[Any]] = deque()
+        self._led = False
 
     def run(self, work: Callable[[Session], T], *names: str, shared: Sequence[str] = ()) -> T:
         """Do ``work`` under these locks; returns, or raises what it raised, once it is durable.
@@ -220,16 +223,22 @@ class Group:
         :raises sqlalchemy.exc.SQLAlchemyError: nothing was written
         """
         unit = _Unit(work, names, shared)
-        self._waiting.append(unit)
-        with self._turn:
-            if not unit.done:
-                self._take_turn()
+        unit.gate.acquire()
+        with self._mutex:
+            self._waiting.append(unit)
+            leads, self._led = not self._led, True
+        if not leads:
+            unit.gate.acquire()
+        if not unit.done:
+            self._lead()
         if unit.error is not None:
             raise unit.error
         return cast("T", unit.result)
 
-    def _take_turn(self) -> None:
-        units = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
+    def _lead(self) -> None:
+        with self._mutex:
+            units = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
+        everybody = units
         try:
             while units and not self._commit(units):
                 units = [unit for unit in units if unit.error is None]
@@ -239,8 +248,14 @@ class Group:
             if not isinstance(error, Exception):
                 raise
         finally:
-            for unit in units:
+            with self._mutex:
+                successor = self._waiting[0] if self._waiting else None
+                self._led = successor is not None
+            if successor is not None:
+                successor.gate.release()
+            for unit in everybody:
                 unit.done = True
+                unit.gate.release()
 
     def _commit(self, units: list[_Unit[Any]]) -> bool:
         """One transaction; False when a unit failed, so that the others must go again without it."""
@@ -255,7 +270,7 @@ class Group:
                 except OperationalError:
                     raise
                 except Exception as error:  # noqa: BLE001  (it is the caller's to handle)
-                    unit.error, unit.done = error, True
+                    unit.error = error
                     session.rollback()
                     return False
             session.commit()

@@ -109,12 +109,9 @@ def test_it_does_not_matter_in_which_portions_entries_come(portions: list[int]) 
 def test_known_hashes() -> None:
     # transparency-dev/merkle, rfc6962/rfc6962_test.go (Apache License 2.0).
     assert tree.EMPTY_ROOT.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert tree.leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
     assert (
-        tree.leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
-    )
-    assert (
-        tree.leaf_hash(b"L123456").hex()
-        == "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56"
+        tree.leaf_hash(b"L123456").hex() == "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56"
     )
     assert (
         tree.node_hash(b"N123", b"N456").hex()

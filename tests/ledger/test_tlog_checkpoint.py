@@ -75,9 +75,7 @@ def test_what_is_not_a_checkpoint_is_refused_though_it_is_signed(text: str) -> N
 def test_another_log_s_checkpoint_is_refused() -> None:
     other = NoteSigner("log.example/two", SIGNER.private)
     with pytest.raises(NoteError, match=r"not of log\.example/one"):
-        open_checkpoint(
-            str(Checkpoint("log.example/two", 5, b"r" * 32).sign(other)), SIGNER.verifier
-        )
+        open_checkpoint(str(Checkpoint("log.example/two", 5, b"r" * 32).sign(other)), SIGNER.verifier)
     stranger = NoteSigner("log.example/one", WITNESS)
     with pytest.raises(NoteError, match="not signed by"):
         open_checkpoint(str(CHECKPOINT.sign(stranger)), SIGNER.verifier)
@@ -101,9 +99,7 @@ def test_a_cosignature_signs_its_time_too() -> None:
     line = cosign(CHECKPOINT.text, "witness.example", WITNESS, AT)
     seconds, signature = int.from_bytes(line.value[:8]), line.value[8:]
     assert seconds == int(AT.timestamp())
-    WITNESS.public_key().verify(
-        signature, f"cosignature/v1\ntime {seconds}\n{CHECKPOINT.text}".encode()
-    )
+    WITNESS.public_key().verify(signature, f"cosignature/v1\ntime {seconds}\n{CHECKPOINT.text}".encode())
 
 
 @pytest.mark.parametrize(

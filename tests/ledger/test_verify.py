@@ -149,7 +149,9 @@ def test_a_whole_new_history_is_found_by_who_remembers_a_checkpoint(
     ledger.fill(5)
     assert run("--database", file_of(ledger), "--checkpoint", str(remembered))[0] == 0
     # The operator writes the history anew, with the same key: consistent in itself, and another.
-    change(ledger, "UPDATE ledger_head SET size = 0, root = ?, checkpoint = NULL, published = NULL", bytes(32))
+    change(
+        ledger, "UPDATE ledger_head SET size = 0, root = ?, checkpoint = NULL, published = NULL", bytes(32)
+    )
     for table in ("ledger_entry", "ledger_payload", "ledger_tile"):
         change(ledger, f"DELETE FROM {table}")
     ledger.sequencer.watch.path.unlink()

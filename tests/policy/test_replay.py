@@ -1,0 +1,215 @@
+"""``ledger replay``: every decision follows from the entries before it, or the entry is named."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from consent_service.cli import main
+from consent_service.config import POLICIES
+from consent_service.db import db, writing
+from consent_service.ledger.model import canonical
+from consent_service.policy.engine import PolicySet
+from consent_service.policy.publish import publish
+from consent_service.registry import parties
+from consent_service.registry.model import Standing
+from tests.world import OWNER, World
+
+
+def run(world: World, *arguments: str) -> Result:
+    with world.app.app_context():
+        url = db.engine.url.render_as_string(hide_password=False)
+    return CliRunner().invoke(main, ["ledger", "replay", "--database", url, *arguments])
+
+
+def report(world: World, *arguments: str) -> dict[str, Any]:
+    return dict(json.loads(run(world, "--json", *arguments).output))
+
+
+def lead_a_life(world: World) -> dict[str, Any]:
+    """Grants of every mode, reads up to the limit, refusals, a suspension, an expiry and a revocation."""
+    with world.app.app_context(), writing() as session:
+        publish(session, PolicySet.load(POLICIES), world.clock.now())
+    browser = world.sign_in()
+    access = world.details()["access"]
+    daily = world.grant(browser=browser)
+    for _ in range(6):  # four are agreed to
+        world.decide(daily)
+    once = world.grant(world.details(access={"mode": "once", "valid_until": access["valid_until"]}), browser)
+    world.decide(once, data_set="financial_statement")
+    world.decide(daily, context={"grant_id": None})
+    world.decide(daily, party="nobody")
+    world.decide(daily, properties={"owner": "0007:5599980108"})
+    bank = "0192:310041238"
+    for standing in (Standing.SUSPENDED, Standing.ACTIVE):
+        with world.app.app_context(), writing() as session:
+            parties.set_standing(session, bank, standing, reason="test", now=world.clock.now())
+        world.decide(once)
+    assert world.revoke(browser, daily["grant_id"]).status_code == 303
+    world.decide(daily)
+    world.clock.advance(days=100)
+    world.decide(once)
+    world.sequence()
+    return daily
+
+
+def test_every_decision_of_a_life_follows_from_its_entries(both_worlds: World) -> None:
+    lead_a_life(both_worlds)
+    found = report(both_worlds)
+    assert found["differences"] == []
+    assert found["decisions"] == 14
+    done = run(both_worlds)
+    assert done.exit_code == 0
+    assert "every decision follows" in done.output
+
+
+def test_what_is_not_sequenced_yet_is_replayed_too(world: World) -> None:
+    token = lead_a_life(world)
+    world.clock.advance(days=-100)
+    world.decide(token)
+    found = report(world)
+    assert (found["differences"], found["decisions"]) == ([], 15)
+
+
+def test_a_range_is_decided_and_everything_before_it_is_taken_in(world: World) -> None:
+    lead_a_life(world)
+    assert report(world, "--from", "0", "--to", "3")["decisions"] == 0
+    whole = report(world)["entries"]
+    last = report(world, "--from", str(whole - 4))
+    assert last["differences"] == []
+    assert 0 < last["decisions"] <= 4
+
+
+FORGERIES = [
+    ("permit", lambda payload: payload | {"permit": not payload["permit"]}),
+    ("reasons", lambda payload: payload | {"reasons": []}),
+    ("obligations", lambda payload: payload | {"obligations": []}),
+    ("facts", lambda payload: payload | {"facts": payload["facts"].replace('"reads": 0', '"reads": 1')}),
+    ("party", lambda payload: payload | {"party": None}),
+]
+
+
+@pytest.mark.parametrize(("member", "forge"), FORGERIES, ids=[name for name, _ in FORGERIES])
+def test_a_decision_that_does_not_follow_is_named_and_the_exit_code_says_so(
+    world: World, member: str, forge: Any
+) -> None:
+    lead_a_life(world)
+    entry_id, _ = change(world, "decision.permit", forge)
+    done = run(world, "--json")
+    assert done.exit_code == 1
+    assert (entry_id, member) in {
+        (one["entry_id"], one["member"]) for one in json.loads(done.output)["differences"]
+    }
+    assert entry_id in run(world).output
+
+
+def test_a_grant_that_was_widened_in_the_tables_is_found(world: World) -> None:
+    token = lead_a_life(world)
+    with world.app.app_context(), writing() as session:
+        session.connection().exec_driver_sql(
+            f"UPDATE grant_version SET party = '0192:999' WHERE grant_id = '{token['grant_id']}'"
+        )
+    done = run(world)
+    assert done.exit_code == 1
+    assert f"grant {token['grant_id']}" in done.output
+
+
+def test_a_grant_that_the_ledger_does_not_know_is_found(world: World) -> None:
+    token = lead_a_life(world)
+    with world.app.app_context(), writing() as session:
+        session.connection().exec_driver_sql(
+            "INSERT INTO grant_version SELECT owner, 'smuggled', 1, party, client_id, terms, status, reason, "
+            f"created_at, entry_id FROM grant_version WHERE grant_id = '{token['grant_id']}' AND version = 1"
+        )
+    assert "smuggled" in run(world).output
+    assert run(world).exit_code == 1
+
+
+def test_a_suspension_that_was_taken_out_of_the_tables_is_found(world: World) -> None:
+    lead_a_life(world)
+    with world.app.app_context(), writing() as session:
+        parties.set_standing(
+            session, "0192:310041238", Standing.SUSPENDED, reason="test", now=world.clock.now()
+        )
+    with world.app.app_context(), writing() as session:
+        session.connection().exec_driver_sql("UPDATE organisation SET status = 'active'")
+    assert "organisation 0192:310041238" in run(world).output
+
+
+def test_a_policy_set_that_was_never_published_is_a_difference(world: World) -> None:
+    token = world.grant()
+    world.decide(token)
+    [one] = report(world)["differences"]
+    assert one["member"] == "policy_digest"
+
+
+def test_published_files_that_do_not_have_their_digest_are_found(world: World) -> None:
+    lead_a_life(world)
+    change(
+        world,
+        "policy.published",
+        lambda payload: (
+            payload | {"files": payload["files"] | {"10-grant.cedar": "permit(principal,action,resource);"}}
+        ),
+    )
+    assert run(world).exit_code == 1
+
+
+def test_other_policies_show_what_would_have_changed(world: World, tmp_path: Path) -> None:
+    lead_a_life(world)
+    stricter = tmp_path / "stricter"
+    shutil.copytree(POLICIES, stricter)
+    (stricter / "90-more.cedar").write_text(
+        '@id("no-trial-balance")@explanation("Not that.")'
+        'forbid (principal, action, resource == dataset::"trial_balance");'
+    )
+    done = run(world, "--policies", str(stricter))
+    assert done.exit_code == 0
+    assert "decisions would have changed" in done.output
+    assert "party" in done.output
+    assert OWNER in done.output
+    changed = report(world, "--policies", str(stricter))["changed"]
+    assert changed
+    assert {(one["was"], one["would_be"]) for one in changed} == {(True, False)}
+    assert all("no-trial-balance" in one["reasons"] for one in changed)
+    assert "no decision would have changed" in run(world, "--policies", str(POLICIES)).output
+
+
+def test_an_erased_decision_is_counted_and_is_no_difference(world: World) -> None:
+    from consent_service.grants import records
+
+    token = lead_a_life(world)
+    with world.app.app_context(), writing() as session:
+        rows = session.connection().exec_driver_sql(
+            "SELECT entry_id FROM ledger_payload WHERE kind = 'decision.permit' "
+            f"AND grant_id = '{token['grant_id']}'"
+        )
+        first = rows.fetchone()[0]
+        records.erase_for_owner(session, OWNER, first, actor="p", reason="owner", now=dt.datetime.now(dt.UTC))
+    found = report(world)
+    assert found["differences"] == []
+    assert found["erased"] >= 1
+
+
+def change(world: World, kind: str, forge: Any) -> tuple[str, dict[str, Any]]:
+    """Forge the first payload of a kind, as an operator with the database could; verify would find it too."""
+    with world.app.app_context():
+        path = str(db.engine.url.database)
+        db.session.remove()
+    with sqlite3.connect(path) as connection:
+        entry_id, body = connection.execute(
+            "SELECT entry_id, body FROM ledger_payload WHERE kind = ? ORDER BY time, entry_id", (kind,)
+        ).fetchone()
+        forged = forge(json.loads(body))
+        connection.execute(
+            "UPDATE ledger_payload SET body = ? WHERE entry_id = ?", (canonical(forged), entry_id)
+        )
+    connection.close()
+    return entry_id, forged
