@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consent_service.ledger.note import ED25519, Note, NoteError, NoteSigner, Verified, VerifierKey
+from consent_service.ledger.note import (
+    ED25519,
+    Note,
+    NoteError,
+    NoteSigner,
+    Verified,
+    VerifierKey,
+    decode_base64,
+)
 from consent_service.ledger.tree import HASH_BYTES
 
 SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -36,10 +43,7 @@ class Checkpoint:
         lines = text.split("\n")
         if len(lines) < 4 or lines[-1] or not all(lines[:-1]) or not SIZE.fullmatch(lines[1]):
             raise NoteError("a checkpoint is three lines: origin, tree size, root")
-        try:
-            root = base64.b64decode(lines[2], validate=True)
-        except binascii.Error as error:
-            raise NoteError("a checkpoint's root is base64") from error
+        root = decode_base64(lines[2])
         if len(root) != HASH_BYTES:
             raise NoteError("a checkpoint's root has 32 bytes")
         return cls(lines[0], int(lines[1]), root)

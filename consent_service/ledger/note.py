@@ -55,10 +55,7 @@ class VerifierKey:
         """
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
-        try:
-            material = base64.b64decode(encoded, validate=True)
-        except binascii.Error as error:
-            raise NoteError("a verifier key is <name>+<key id>+<base64>") from error
+        material = decode_base64(encoded)
         if not NAME.fullmatch(name) or len(material) != 33 or material[0] not in {ED25519, COSIGNATURE}:
             raise NoteError("a verifier key is <name>+<key id>+<base64>, of an Ed25519 key")
         key = cls(name, material[0], material[1:])
@@ -165,12 +162,23 @@ def signature_lines(text: str) -> tuple[Signature, ...]:
     return Note.parse(f"\n\n{text}").signatures
 
 
+def decode_base64(text: str) -> bytes:
+    """Base64 (RFC 4648 section 4) in its one canonical spelling: unused bits are zero (section 3.5).
+
+    :raises NoteError: anything else
+    """
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NoteError("a text that should be base64 is not") from error
+    if base64.b64encode(value).decode() != text:
+        raise NoteError("a text that should be base64 is not in its canonical form")
+    return value
+
+
 def _signature(line: str) -> Signature:
     name, _, encoded = line.removeprefix(DASH).partition(" ")
-    try:
-        value = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise NoteError("a signature line that is not base64") from error
+    value = decode_base64(encoded)
     if not line.startswith(DASH) or not NAME.fullmatch(name) or len(value) < 5:
         raise NoteError("a malformed signature line")
     return Signature(name, value[:4], value[4:])

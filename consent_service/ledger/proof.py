@@ -6,7 +6,6 @@ Pure. Checking one needs the file and the log's public key, and nothing else.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import Any
 
 from consent_service.ledger.checkpoint import Opened, open_checkpoint
 from consent_service.ledger.model import commit
-from consent_service.ledger.note import NoteError, VerifierKey
+from consent_service.ledger.note import NoteError, VerifierKey, decode_base64
 from consent_service.ledger.tree import HASH_BYTES, ProofError, check_inclusion, leaf_hash
 
 HEADER = "c2sp.org/tlog-proof@v1"
@@ -142,9 +141,9 @@ def _encode(value: bytes) -> str:
 
 def _decode(text: str, length: int | None = None) -> bytes:
     try:
-        value = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ProofError("the proof holds a line that is not base64") from error
+        value = decode_base64(text)
+    except NoteError as error:
+        raise ProofError(f"the proof holds {error}") from error
     if length is not None and len(value) != length:
         raise ProofError(f"a hash has {length} bytes")
     return value

@@ -45,10 +45,11 @@ def test_a_checkpoint_is_origin_size_and_root_under_the_log_s_signature() -> Non
     assert open_checkpoint(note, SIGNER.verifier).checkpoint == CHECKPOINT
 
 
-@pytest.mark.parametrize("place", range(0, 140, 3))
-def test_one_changed_byte_of_a_checkpoint_is_noticed(place: int) -> None:
+@pytest.mark.parametrize("bit", range(7))
+@pytest.mark.parametrize("place", range(0, 190, 3))
+def test_one_changed_bit_of_a_checkpoint_is_noticed(place: int, bit: int) -> None:
     note = bytearray(str(CHECKPOINT.sign(SIGNER)).encode())
-    note[place] ^= 1
+    note[place % len(note)] ^= 1 << bit
     with pytest.raises(NoteError):
         open_checkpoint(note.decode("utf-8", "replace"), SIGNER.verifier)
 

@@ -8,7 +8,9 @@
 
   const bytes = (base64) => {
     if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64)) throw new Error("a line is not base64");
-    return Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+    const raw = atob(base64);
+    if (btoa(raw) !== base64) throw new Error("a line is not base64 in its canonical form");
+    return Uint8Array.from(raw, (one) => one.charCodeAt(0));
   };
   const utf8 = (text) => new TextEncoder().encode(text);
   const join = (...parts) => {
