@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ class Story:
         self.revoke(grant_id)
         self.be_refused()
         self.check(active=False)
+        self.prove()
         self.verify()
 
     def apply(self) -> None:
@@ -132,19 +134,35 @@ class Story:
             self._expect(bool(one["body"]["reasons"]), "a reason for the refusal", one)
         self._step("The bank's very next read is refused", results[0]["body"])
 
+    def prove(self) -> None:
+        """One click downloads a proof; it is checked with the public key alone."""
+        self._browser.open(f"{self._service}/activity")
+        proofs = [one for one in self._links() if one.endswith("/proof")]
+        self._expect(bool(proofs), "a proof to download", self._browser.page.url)
+        text = self._browser.ask("GET", self._service + proofs[0]).text
+        key = self._browser.ask("GET", f"{self._service}/ledger/key").text.strip()
+        with tempfile.NamedTemporaryFile("w", suffix=".tlog-proof", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            said = self._ledger("verify", file.name, "--key", key)
+        self._step("The owner downloads the proof of the refusal and checks it offline", {"says": said})
+
     def verify(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "consent_service",
-            "ledger",
-            "verify",
-            "--database",
-            self._database_url,
-        ]
+        """An outsider verifies the log over HTTP; the operator the database; replay decides all again."""
+        key = self._browser.ask("GET", f"{self._service}/ledger/key").text.strip()
+        said = self._ledger("verify", "--url", f"{self._service}/ledger", "--key", key)
+        self._step("An outsider verifies the whole log over HTTP", {"says": said})
+        said = self._ledger("verify", "--database", self._database_url)
+        self._step("The database is held against the log's key", {"says": said})
+        said = self._ledger("replay", "--database", self._database_url)
+        self._expect("every decision follows" in said, "decisions that follow from the entries", said)
+        self._step("Every decision is taken again from the entries alone", {"says": said})
+
+    def _ledger(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "consent_service", "ledger", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        self._expect(done.returncode == 0, "a ledger that holds", done.stderr.strip())
-        self._step("The ledger's chain is walked offline", {"says": done.stdout.strip()})
+        self._expect(done.returncode == 0, "a ledger that holds", done.stderr.strip() or done.stdout)
+        return done.stdout.strip()
 
     def _json(self, method: str, url: str) -> dict[str, Any]:
         response = self._browser.ask(method, url)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from consent_service.db import db, reading, writing
-from consent_service.ledger.store import PendingRow, PayloadRow
+from consent_service.ledger.store import PayloadRow, PendingRow
 from consent_service.registry import parties
 from consent_service.registry.model import ClientRole, Standing
 from tests.world import OTHER_OWNER, RESOURCE, World
