@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed-run
 INSTALLED_DEV := $(VENV)/installed-dev
 SOURCES := consent_service tests migrations benchmarks docs wsgi.py
 
-.PHONY: demo test run install install-dev lint types contracts unit story bench conformance lock clean
+.PHONY: demo test run install install-dev lint types contracts unit story torture bench bench-ledger conformance lock clean
 
 demo: install
 	@$(BIN)/consent-service demo
@@ -61,6 +61,14 @@ unit: install-dev
 
 story: install
 	@$(BIN)/consent-service demo --story
+
+# kill -9, two hundred times, on SQLite and on PostgreSQL: about ten minutes.
+torture: install-dev
+	$(BIN)/python -m tests.torture.torture --kills 200
+	$(BIN)/python -m tests.torture.torture --kills 200 --postgresql
+
+bench-ledger: install-dev
+	$(BIN)/python -m benchmarks.ledger --large --postgresql
 
 bench: install-dev
 	@command -v wrk >/dev/null || { echo "installing wrk"; \

@@ -1,4 +1,4 @@
-"""The ledger's figures: ``python benchmarks/ledger.py [--large] [--url POSTGRESQL-URL]``; docs/benchmarks.md has a run.
+"""The ledger's figures: ``python -m benchmarks.ledger [--large] [--postgresql]``; docs/benchmarks.md has a run.
 
 Every figure stands beside a yardstick of the same run: plain SQLite inserting one row of the
 same size in a transaction of its own, which is what a durable append costs without a ledger.
@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from consent_service.ledger.sequencer import Sequencer, put_tiles, sequence
 from consent_service.ledger.tiles import TileHashes, grow
 from consent_service.ledger.verify import verify
 from consent_service.ledger.watch import Watch
+from tests import postgresql
 
 SECONDS = 4.0
 ORIGIN, SECRET = "log.example/benchmark", "k" * 40
@@ -222,14 +224,18 @@ def whole(folder: Path, size: int) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--large", action="store_true", help="10 million entries too; needs 8 GB of disk")
-    parser.add_argument("--url", action="append", default=[], help="another database to append to")
+    parser.add_argument("--postgresql", action="store_true", help="appends on PostgreSQL too")
     given: Any = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="consent-benchmark-", dir=Path.cwd()))
-    try:
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
         print(f"yardstick, plain SQLite: {yardstick(folder):,.0f} durable transactions a second")
-        database.upgrade({"CONSENT_DATABASE_URL": f"sqlite:///{folder / 'appends.db'}"})
-        for url in (f"sqlite:///{folder / 'appends.db'}", *given.url):
-            print("| appends | a second | p50 ms | p99 ms |\n|---|---|---|---|")
+        urls = [f"sqlite:///{folder / 'appends.db'}"]
+        if given.postgresql:
+            urls.append(stack.enter_context(postgresql.database(stack.enter_context(postgresql.server()))))
+        print("| appends | a second | p50 ms | p99 ms |\n|---|---|---|---|")
+        for url in urls:
+            database.upgrade({"CONSENT_DATABASE_URL": url})
             for line in appends(url, folder / "home"):
                 print(line, flush=True)
         for line in whole(folder, 100_000):
@@ -240,8 +246,6 @@ def main() -> None:
         print("|---|---|---|---|---|---|")
         for size in (1_000, 100_000, *([10_000_000] if given.large else [])):
             print(proofs(folder, size), flush=True)
-    finally:
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

