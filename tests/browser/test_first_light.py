@@ -6,73 +6,14 @@ phone and desktop width go to ``var/screenshots``.
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
+
+from tests.browser.shots import SHOTS, look
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-ROOT = Path(__file__).parents[2]
-SHOTS = ROOT / "var" / "screenshots"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 900}}
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """``consent-service demo`` as a newcomer starts it; yields the addresses that it prints."""
-    home = tmp_path_factory.mktemp("home")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "consent_service", "demo"],
-        env={**environ, "CONSENT_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout
-    addresses: dict[str, str] = {"home": str(home)}
-    for line in process.stdout:
-        words = line.split()
-        if len(words) == 2 and words[1].startswith("http://"):
-            addresses[words[0]] = words[1]
-        if line.startswith("Ctrl-C"):
-            break
-    assert {"service", "erp", "bank"} <= set(addresses), addresses
-    yield addresses
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=15) == 0, "Ctrl-C stops the demo cleanly"
-    process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        executable = shutil.which("chromium")
-        assert executable, "make test installs Chromium"
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-def look(page: Page, name: str) -> None:
-    """A screenshot at both widths, and axe's opinion of what is on it."""
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    for size, viewport in SIZES.items():
-        page.set_viewport_size(viewport)
-        page.screenshot(path=SHOTS / f"{name}-{size}.png", full_page=True)
-        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        assert not wide, f"{name} scrolls sideways at {size} width"
-    found = Axe().run(page).response["violations"]
-    assert not found, [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
 
 
 def test_the_story_with_a_passkey(demo: dict[str, str], chromium: Browser) -> None:
