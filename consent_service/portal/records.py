@@ -45,6 +45,7 @@ def record_page(entry_id: str) -> str:
         "grant_id": row.grant_id,
         "index": found[1] if found else None,
         "entry": json.dumps(json.loads(found[0]), indent=2) if found else "",
+        "event": shown.event(row) if row.body and row.kind in shown.DECISIONS else None,
         "payload": json.dumps(json.loads(row.body), indent=2, ensure_ascii=False) if row.body else "",
         "erased_by": row.erased_by,
         "erasable": row.body is not None and row.kind.partition(".")[0] in records.ERASABLE,
