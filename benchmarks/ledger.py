@@ -7,6 +7,7 @@ same size in a transaction of its own, which is what a durable append costs with
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import hashlib
 import os
 import shutil
@@ -20,11 +21,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from consent_service.clock import SystemClock
 from consent_service.commands import database
+from consent_service.commands.replay import _told
+from consent_service.config import POLICIES
 from consent_service.db import group, writing_to
 from consent_service.ledger import append, store, tree
 from consent_service.ledger.model import Kind
@@ -32,6 +36,13 @@ from consent_service.ledger.sequencer import Sequencer, put_tiles, sequence
 from consent_service.ledger.tiles import TileHashes, grow
 from consent_service.ledger.verify import verify
 from consent_service.ledger.watch import Watch
+from consent_service.policy.choice import Rules, choose
+from consent_service.policy.memo import Memo
+from consent_service.policy.model import EvaluationRequest
+from consent_service.policy.past import Past, Told
+from consent_service.policy.publish import from_directory, publish
+from consent_service.policy.replay import replay
+from consent_service.policy.service import payload_of
 from tests import postgresql
 
 SECONDS = 4.0
@@ -221,6 +232,97 @@ def whole(folder: Path, size: int) -> Iterator[str]:
     path.unlink()
 
 
+def replaying(folder: Path, size: int, periods: int) -> str:
+    """Decisions of 100 grants of each kind, as the service records them, decided again."""
+    path = folder / "replay.db"
+    database.upgrade({"CONSENT_DATABASE_URL": f"sqlite:///{path}"})
+    engine = create_engine(f"sqlite:///{path}")
+    now, past = CLOCK.now(), Past()
+    rules = from_directory(POLICIES)
+    until = (now + dt.timedelta(days=80)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with writing_to(engine) as session:
+        publish(session, rules.policies, now)
+        for role, client in (("party", "bank"), ("holder", "erp")):
+            payload = {
+                "client_id": client,
+                "role": role,
+                "organisation": f"0192:{client}",
+                "resources": ["https://erp.example.no/api"] if role == "holder" else [],
+            }
+            append.append(session, Kind.PARTY_REGISTERED, payload, now=now, client_id=client)
+        for number in range(200):
+            daily = {"mode": "recurring", "frequency": {"unit": "hour", "value": 40}}
+            access = {"mode": "standing"} if number % 2 else daily
+            terms = {
+                "type": "business_data",
+                "owner": {"authority": "iso6523-actorid-upis", "ID": "0192:310028142"},
+                "purpose": "credit_assessment",
+                "datatypes": ["financial_statement", "trial_balance"],
+                "actions": ["read"],
+                "locations": ["https://erp.example.no/api"],
+                "period": {"from": "2024-01-01", "to": "2025-12-31"},
+                "access": {**access, "valid_until": until},
+                "retention": "P90D",
+                "onward_sharing": [],
+                "legal_basis": "consent",
+            }
+            payload = {"party": "0192:bank", "client_id": "bank", "terms": terms}
+            ids = {"grant_id": f"grant-{number}", "grant_version": 1}
+            append.append(session, Kind.GRANT_ACTIVATED, payload, now=now, owner="0192:310028142", **ids)
+        append.write_down(session)
+        for row in _told(session):
+            past.tell(row[1])
+        known = Rules(rules.policies, rules.catalogue, Memo(rules.policies).decide)
+        for number in range(size):
+            at = now + dt.timedelta(seconds=number / 10)
+            past.now = at
+            request = EvaluationRequest(
+                "party",
+                "bank",
+                "read",
+                "dataset",
+                ("trial_balance", "financial_statement", "payroll")[number % 3],
+                resource_properties={
+                    "owner": "0192:310028142",
+                    "holder": "erp",
+                    "from": "2025-01-01",
+                    "to": f"2025-06-{number // 200 % periods + 1:02d}",
+                },
+                context={"grant_id": f"grant-{number % 200}", "token_jti": f"jti-{number}"},
+            )
+            made = choose(request, "erp", past, known, at)
+            kind = Kind.DECISION_PERMIT if made.decision else Kind.DECISION_DENY
+            assert made.grant
+            entry = append.append(
+                session,
+                kind,
+                payload_of(request, "erp", made),
+                now=at,
+                owner="0192:310028142",
+                grant_id=made.grant.grant_id,
+                grant_version=made.grant.version,
+                client_id="erp",
+                policy_digest=made.decision.policy_digest,
+            )
+            asked = {"asked": {"data_set": request.resource_id}}
+            past.tell(Told(orjson.loads(entry.encode()), "0192:310028142", asked))
+    sequencer = Sequencer(engine, ORIGIN, SECRET, Watch(folder / "r", ORIGIN), CLOCK)
+    sequencer.prepare()
+    while sequencer.step():
+        pass
+    with Session(engine) as session:
+        begun = time.perf_counter()
+        *_, report = replay(_told(session), Past())
+        seconds = time.perf_counter() - begun
+    assert report.decisions == size, report
+    assert not report.differences, report.differences[:2]
+    engine.dispose()
+    path.unlink()
+    return (
+        f"replay, {600 * periods:,} different questions: {size / seconds:,.0f} decisions a second on one core"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--large", action="store_true", help="10 million entries too; needs 8 GB of disk")
@@ -236,10 +338,12 @@ def main() -> None:
         print("| appends | a second | p50 ms | p99 ms |\n|---|---|---|---|")
         for url in urls:
             database.upgrade({"CONSENT_DATABASE_URL": url})
-            for line in appends(url, folder / "home"):
+            for line in appends(url, folder / url.partition(":")[0]):
                 print(line, flush=True)
         for line in whole(folder, 100_000):
             print(line, flush=True)
+        for periods in (1, 28):
+            print(replaying(folder, 60_000, periods), flush=True)
         print(
             "| entries | inclusion proof, median / p99 ms | consistency proof | tiles read, most | bytes an entry | loaded a second |"
         )

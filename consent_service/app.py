@@ -22,7 +22,7 @@ from consent_service.errors import ConfigurationError, ServiceError
 from consent_service.grants.catalogue import Catalogue
 from consent_service.ledger.note import NoteError
 from consent_service.ledger.sequencer import Sequencer
-from consent_service.ledger.store import HeadRow
+from consent_service.ledger.store import HeadRow, LedgerHalted
 from consent_service.ledger.watch import Watch
 from consent_service.ledger.witness import Witness, Witnesses
 from consent_service.oauth.views import blueprint as oauth
@@ -132,8 +132,10 @@ def _add_operations(app: Flask) -> None:
 
     @app.get("/readyz")
     def readyz() -> Response:
-        """The database answers and has its tables."""
-        reading().execute(select(HeadRow.size))
+        """The database answers, has its tables, and the ledger takes entries."""
+        halted = reading().scalar(select(HeadRow.halted))
+        if halted:
+            raise LedgerHalted(halted)
         return jsonify(status="ok")
 
 

@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 
 import click
 import httpx2
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from consent_service.commands import serve
 from consent_service.config import Settings, from_environ
 from consent_service.errors import ConfigurationError
 from consent_service.grants.catalogue import Catalogue, CatalogueError
+from consent_service.ledger import signing, store
 from consent_service.policy.engine import PolicyError, PolicySet
 
 TIMEOUT = 3.0  # seconds
@@ -25,6 +29,7 @@ def run(environ: Mapping[str, str]) -> int:
         return 1
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("database and signing key", _database),
+        ("ledger", _ledger),
         ("policies", _policies),
         ("catalogue", _catalogue),
         ("eID broker", _eid),
@@ -44,6 +49,20 @@ def run(environ: Mapping[str, str]) -> int:
 def _database(settings: Settings) -> str:
     serve.check_ready(settings)
     return "up to date, the key opens"
+
+
+def _ledger(settings: Settings) -> str:
+    engine = create_engine(settings.database_url)
+    try:
+        with Session(engine) as session:
+            head, key = store.head(session), signing.verifier_key(session, settings.log)
+    except SQLAlchemyError as error:
+        raise ConfigurationError(f"it can't be read: {type(error).__name__}") from error
+    finally:
+        engine.dispose()
+    if head.halted:
+        raise ConfigurationError(head.halted)
+    return f"{head.size} entries, key {key or 'not made yet: the first start makes it'}"
 
 
 def _policies(settings: Settings) -> str:

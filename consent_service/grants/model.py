@@ -54,6 +54,10 @@ ARROWS: dict[Status, frozenset[Status]] = {
 """The life cycle of DESIGN section 5, as far as it is built. A state without a row is an end."""
 
 
+SINCE_EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+"""The window of a once-only grant: all time."""
+
+
 class InvalidTransition(Exception):
     """An arrow that the life cycle does not have; carries both ends."""
 
@@ -191,6 +195,17 @@ def window_start(unit: Unit, at: dt.datetime) -> dt.datetime:
             return day.replace(day=1)
         case _:
             return day.replace(month=1, day=1)
+
+
+def window_of(grant: Grant, now: dt.datetime) -> dt.datetime | None:
+    """The start of the window in which this grant's reads are counted; None where nobody counts.
+
+    A once-only grant has all time as its window.
+    """
+    access = grant.terms.access
+    if access.mode is Mode.ONCE:
+        return SINCE_EVER
+    return window_start(access.frequency.unit, now) if access.frequency else None
 
 
 def terms_to_json(terms: Terms) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from consent_service.grants.model import (
     Terms,
     check_transition,
     terms_to_json,
-    window_start,
+    window_of,
 )
 from consent_service.ledger import append as ledger
 from consent_service.ledger import store as entries
@@ -32,9 +32,6 @@ from consent_service.registry.model import Client, Representation
 
 REQUEST_LIFE = dt.timedelta(minutes=30)
 """How long an owner has to answer; the request lapses after that."""
-SINCE_EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-"""The window of a once-only grant: all time."""
-
 KINDS = {
     Status.OPEN: Kind.REQUEST_OPENED,
     Status.DECLINED: Kind.REQUEST_DECLINED,
@@ -197,13 +194,13 @@ def end(
 
 def reads_so_far(session: Session, grant: Grant, data_set: str, now: dt.datetime) -> int:
     """Permitted reads of a data set in the grant's present window; 0 for standing grants, which have none."""
-    window = _window(grant, now)
+    window = window_of(grant, now)
     return store.reads(session, grant, data_set, window) if window else 0
 
 
 def note_read(session: Session, grant: Grant, data_set: str, now: dt.datetime) -> None:
     """Count a permitted read, and end a once-only grant when every data set has been read."""
-    window = _window(grant, now)
+    window = window_of(grant, now)
     if window is None:
         return
     store.count_read(session, grant, data_set, window)
@@ -218,13 +215,6 @@ def settle(session: Session, grant: Grant, now: dt.datetime) -> Grant:
     if grant.status is Status.ACTIVE and now >= grant.terms.access.valid_until:
         return end(session, grant, Status.EXPIRED, actor="clock", reason="valid_until", now=now)
     return grant
-
-
-def _window(grant: Grant, now: dt.datetime) -> dt.datetime | None:
-    access = grant.terms.access
-    if access.mode is Mode.ONCE:
-        return SINCE_EVER
-    return window_start(access.frequency.unit, now) if access.frequency else None
 
 
 def _get(session: Session, request_id: str) -> Request:

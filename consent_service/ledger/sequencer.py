@@ -30,7 +30,7 @@ from consent_service.ledger.watch import Watch
 from consent_service.ledger.witness import Witnesses
 
 LOCK = "ledger-sequencer"
-MOST_AT_ONCE = 8192  # entries in one step: bounds how long others wait for the pen
+MOST_AT_ONCE = 4096  # entries in one step: bounds how long others wait for the pen
 INTERVAL = 0.2  # seconds between looks; an entry stands in the tree within a second
 GRACE = 10  # looks before another's unpublished checkpoint is taken over
 

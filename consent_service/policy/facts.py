@@ -58,6 +58,16 @@ def moment(at: dt.datetime) -> str:
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 
+def limit(grant: Grant) -> int | None:
+    """How many reads of each data set a grant allows in one window; None where it sets no limit."""
+    access = grant.terms.access
+    if access.mode is Mode.ONCE:
+        return 1
+    if access.frequency:
+        return access.frequency.value
+    return 0 if access.mode is Mode.RECURRING else None  # "how often" was never said, so not at all
+
+
 def _grant(grant: Grant) -> dict[str, Any]:
     terms = grant.terms
     document: dict[str, Any] = {
@@ -74,10 +84,6 @@ def _grant(grant: Grant) -> dict[str, Any]:
         "to": terms.period.end.isoformat(),
         "valid_until": moment(terms.access.valid_until),
     }
-    if terms.access.mode is Mode.ONCE:
-        document["limit"] = 1
-    elif terms.access.frequency:
-        document["limit"] = terms.access.frequency.value
-    elif terms.access.mode is Mode.RECURRING:
-        document["limit"] = 0  # "how often" was never said, so not at all
+    if (most := limit(grant)) is not None:
+        document["limit"] = most
     return document

@@ -1,9 +1,9 @@
 """Remembering decisions: the same question on the same facts has the same answer, so Cedar is asked once.
 
 A decision is a pure function, so a memo can be right for ever; the art is a key that forgets
-nothing which the policies look at. Time is the one fact that never comes back. Where the
-policies compare it with nothing but the grant's end, which side of the end it is on is enough;
-:func:`time_matters_only_at_the_end` reads that off the policies themselves.
+nothing which the policies look at. Time never comes back, and reads count up. Where the policies
+compare them with nothing but the grant's end and its limit, it is enough to know on which side
+they are; :func:`only_compared` reads that off the policies themselves.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ import cedarpy
 import orjson
 
 from consent_service.grants.model import Grant
+from consent_service.policy import facts as vocabulary
 from consent_service.policy.engine import PolicySet, decide
 from consent_service.policy.model import Decision, EvaluationRequest, Facts, PartyFacts
 
 MOST = 65_536
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MILLISECOND = dt.timedelta(milliseconds=1)
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
-TIME = {".": {"left": {"Var": "context"}, "attr": "time"}}
-GRANT_END = {
-    ".": {"left": {".": {"left": {"Var": "context"}, "attr": "grant"}}, "attr": "valid_until"},
-}
+GRANT = {".": {"left": {"Var": "context"}, "attr": "grant"}}
+TIME, READS = ({".": {"left": {"Var": "context"}, "attr": name}} for name in ("time", "reads"))
+END, LIMIT = ({".": {"left": GRANT, "attr": name}} for name in ("valid_until", "limit"))
 
 
 class Memo:
@@ -34,7 +36,8 @@ class Memo:
         text = "\n".join(one for name, one in policy_set.files.items() if name.endswith(".cedar"))
         policies = json.loads(cedarpy.policies_to_json_str(text))
         self._policy_set = policy_set
-        self._coarse_time = time_matters_only_at_the_end(policies)
+        self._coarse_time = only_compared(policies, TIME, END)
+        self._coarse_reads = only_compared(policies, READS, LIMIT)
         # Attributes that no policy mentions, and whose type is text, can't change anything.
         self._unread = {
             name
@@ -74,10 +77,13 @@ class Memo:
         for name in self._unread:
             if isinstance(context.get(name), str) and context[name].isascii():
                 context[name] = ""
+        time: object = facts.time
         if self._coarse_time:
-            time: object = _side(facts.time, grant.terms.access.valid_until) if grant else 0
-        else:
-            time = facts.time
+            time = grant and _side(_milliseconds(facts.time), _milliseconds(grant.terms.access.valid_until))
+        reads = facts.reads
+        if self._coarse_reads:
+            limit = vocabulary.limit(grant) if grant else None
+            reads = 0 if limit is None else _side(facts.reads, limit)
         try:
             said = orjson.dumps(
                 [request.subject_properties, request.action_properties, request.resource_properties, context],
@@ -95,33 +101,33 @@ class Memo:
             (grant.owner, grant.grant_id, grant.version) if grant else None,
             party,
             facts.holder,
-            facts.reads,
+            reads,
             facts.purpose_data_sets,
             time,
         )
 
 
-def time_matters_only_at_the_end(policies: object) -> bool:
-    """Whether every use of ``context.time`` is a comparison with ``context.grant.valid_until``.
+def only_compared(policies: object, fact: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether every use of a member of the context is a comparison with one member of the grant.
 
     :param policies: Cedar's JSON format of the policies
+    :param fact: the member in that format, for example :data:`TIME`
+    :param other: what it may be compared with
     """
     if isinstance(policies, list):
-        return all(time_matters_only_at_the_end(one) for one in policies)
+        return all(only_compared(one, fact, other) for one in policies)
     if not isinstance(policies, dict):
         return True
-    if policies in (TIME, {"Var": "context"}):  # used on its own, or the whole context at once
+    if policies in (fact, {"Var": "context"}):  # used in another way, or the whole context at once
         return False
     for name, inside in policies.items():
-        if name in COMPARISONS and isinstance(inside, dict):
+        if isinstance(inside, dict):
             sides = [inside.get("left"), inside.get("right")]
-            if TIME in sides and GRANT_END in sides:
+            if name in COMPARISONS and fact in sides and other in sides:
                 continue
-        if name in {".", "has"} and isinstance(inside, dict) and inside.get("left") == {"Var": "context"}:
-            if name == "." and inside.get("attr") == "time":
-                return False
-            continue
-        if not time_matters_only_at_the_end(inside):
+            if name in {".", "has"} and sides[0] == {"Var": "context"}:
+                continue  # another member, or whether it is there at all
+        if not only_compared(inside, fact, other):
             return False
     return True
 
@@ -144,9 +150,11 @@ def mentions(policies: object, attribute: str) -> bool:
     return False
 
 
-def _side(at: dt.datetime, end: dt.datetime) -> int:
-    """-1, 0 or 1, at the millisecond, as the policies see time."""
-    milliseconds = [
-        one.astimezone(dt.UTC).replace(microsecond=one.microsecond // 1000 * 1000) for one in (at, end)
-    ]
-    return (milliseconds[0] > milliseconds[1]) - (milliseconds[0] < milliseconds[1])
+def _side(value: int, bound: int) -> int:
+    """-1, 0 or 1."""
+    return (value > bound) - (value < bound)
+
+
+def _milliseconds(at: dt.datetime) -> int:
+    """A moment as the policies see it: whole milliseconds."""
+    return (at - EPOCH) // MILLISECOND

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from consent_service.grants.model import Grant, Mode, Status, terms_from_json, window_start
+from consent_service.grants.model import SINCE_EVER, Grant, Status, terms_from_json, window_of
 from consent_service.ledger.model import Kind
 from consent_service.policy.choice import Rules
 from consent_service.policy.memo import Memo
@@ -24,7 +24,6 @@ ENDS = {
     Kind.GRANT_EXPIRED: Status.EXPIRED,
     Kind.GRANT_EXHAUSTED: Status.EXHAUSTED,
 }
-SINCE_EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Unfit(Exception):
@@ -129,7 +128,7 @@ class Past:
         return sorted(found, key=lambda one: one.created_at, reverse=True)
 
     def reads(self, grant: Grant, data_set: str) -> int:
-        window = _window(grant, self.now)
+        window = window_of(grant, self.now)
         return self._reads.get((grant.owner, grant.grant_id, data_set, window), 0) if window else 0
 
     def _publish(self, payload: Mapping[str, Any]) -> None:
@@ -176,7 +175,7 @@ class Past:
     def _read(self, told: Told) -> None:
         grant_id = str(told.entry.get("grant_id"))
         grant = self.grant(told.owner, grant_id)
-        window = _window(grant, told.time) if grant else None
+        window = window_of(grant, told.time) if grant else None
         if grant is None or window is None:
             return
         if told.payload is None:
@@ -184,10 +183,3 @@ class Past:
             return
         key = (grant.owner, grant_id, str(told.payload["asked"]["data_set"]), window)
         self._reads[key] = self._reads.get(key, 0) + 1
-
-
-def _window(grant: Grant, now: dt.datetime) -> dt.datetime | None:
-    access = grant.terms.access
-    if access.mode is Mode.ONCE:
-        return SINCE_EVER
-    return window_start(access.frequency.unit, now) if access.frequency else None

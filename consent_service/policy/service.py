@@ -74,7 +74,7 @@ def _record(
     entry = ledger.append(
         session,
         Kind.DECISION_PERMIT if decision else Kind.DECISION_DENY,
-        _payload(request, caller, made),
+        payload_of(request, caller.client_id, made),
         now=now,
         owner=owner_of(request) or NO_OWNER,
         grant_id=grant.grant_id if grant else None,
@@ -133,7 +133,7 @@ def _standing(client: Client) -> str:
     return (Standing.ACTIVE if client.active else Standing.SUSPENDED).value
 
 
-def _payload(request: EvaluationRequest, caller: Client, made: Made) -> dict[str, Any]:
+def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[str, Any]:
     """All that the decision was made from, so that it can be made again, and what the owner is shown."""
     properties, decision = request.resource_properties, made.decision
     return {
@@ -146,7 +146,7 @@ def _payload(request: EvaluationRequest, caller: Client, made: Made) -> dict[str
             "purpose": _text(request.context.get("purpose")),
             "token_jti": _text(request.context.get("token_jti")),
         },
-        "holder": caller.client_id,
+        "holder": holder_id,
         # As text: a question may hold numbers that canonical JSON would not keep.
         "request": json.dumps(request.to_json(), sort_keys=True, ensure_ascii=False),
         "facts": json.dumps(made.facts.to_json(), sort_keys=True, ensure_ascii=False),

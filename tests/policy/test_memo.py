@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from consent_service.grants.model import Grant
 from consent_service.policy.engine import PolicySet, decide
-from consent_service.policy.memo import Memo, mentions, time_matters_only_at_the_end
+from consent_service.policy.memo import END, LIMIT, READS, TIME, Memo, mentions, only_compared
 from consent_service.policy.model import EvaluationRequest, Facts, HolderFacts, PartyFacts
 from tests.policy.test_decide_properties import (
     POLICY_SET,
@@ -76,7 +76,36 @@ def test_time_is_forgotten_only_where_policies_look_at_the_grant_s_end_alone(
     condition: str, coarse: bool
 ) -> None:
     text = f"forbid (principal, action, resource) when {{ {condition} }};"
-    assert time_matters_only_at_the_end(json.loads(cedarpy.policies_to_json_str(text))) is coarse
+    assert only_compared(json.loads(cedarpy.policies_to_json_str(text)), TIME, END) is coarse
+
+
+@pytest.mark.parametrize(
+    ("condition", "coarse"),
+    [
+        ("context.reads >= context.grant.limit", True),
+        ("context.reads > 3", False),
+        ("context.reads + 1 > context.grant.limit", False),
+        ("context.grant.limit == context.time", True),
+    ],
+)
+def test_reads_are_forgotten_only_where_policies_look_at_the_limit_alone(
+    condition: str, coarse: bool
+) -> None:
+    text = f"forbid (principal, action, resource) when {{ {condition} }};"
+    assert only_compared(json.loads(cedarpy.policies_to_json_str(text)), READS, LIMIT) is coarse
+
+
+@UNHURRIED
+@given(requests(), grants(), parties, facts())
+def test_it_holds_on_both_sides_of_the_limit(
+    request: EvaluationRequest, grant: Grant, party: PartyFacts | None, facts: Facts
+) -> None:
+    grant, memo = _named(grant), Memo(POLICY_SET)
+    for reads in (0, 1, 2, 3, 44, 45, 46, 10**6, 0):
+        at = replace(facts, reads=reads)
+        assert memo.decide(request, grant, party, POLICY_SET, at) == decide(
+            request, grant, party, POLICY_SET, at
+        )
 
 
 @pytest.mark.parametrize(
