@@ -306,7 +306,7 @@ def replaying(folder: Path, size: int, periods: int) -> str:
             )
             asked = {"asked": {"data_set": request.resource_id}}
             past.tell(Told(orjson.loads(entry.encode()), "0192:310028142", asked))
-    sequencer = Sequencer(engine, ORIGIN, SECRET, Watch(folder / "r", ORIGIN), CLOCK)
+    sequencer = Sequencer(engine, ORIGIN, SECRET, Watch(folder / f"replay-{periods}", ORIGIN), CLOCK)
     sequencer.prepare()
     while sequencer.step():
         pass
@@ -328,7 +328,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="10 million entries too; needs 8 GB of disk")
     parser.add_argument("--postgresql", action="store_true", help="appends on PostgreSQL too")
     given: Any = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="consent-benchmark-", dir=Path.cwd()))
+    folder = Path(tempfile.mkdtemp(prefix="consent-benchmark-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         print(f"yardstick, plain SQLite: {yardstick(folder):,.0f} durable transactions a second")

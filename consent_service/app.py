@@ -18,13 +18,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from consent_service.clock import Clock, SystemClock
 from consent_service.config import Settings
 from consent_service.db import db, reading
-from consent_service.errors import ConfigurationError, ServiceError
+from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import Catalogue
-from consent_service.ledger.note import NoteError
 from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import HeadRow, LedgerHalted
-from consent_service.ledger.watch import Watch
-from consent_service.ledger.witness import Witness, Witnesses
 from consent_service.oauth.views import blueprint as oauth
 from consent_service.oauth.views import server as oauth_server
 from consent_service.policy.api import blueprint as decisions
@@ -87,7 +84,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         register=_register(settings),
     )
     with app.app_context():
-        provide(app, _sequencer(settings, clock or SystemClock()))
+        provide(app, Sequencer.of(db.engine, settings, clock or SystemClock()))
     headers.init_app(app, https=settings.issuer.startswith("https:"))
     logs.init_app(app)
     oauth_server.init_app(app)
@@ -109,15 +106,6 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
 
 def _register(settings: Settings) -> Register:
     return SandboxRegister(settings.register_url) if settings.register_url else NoRegister()
-
-
-def _sequencer(settings: Settings, clock: Clock) -> Sequencer:
-    try:
-        witnesses = Witnesses(tuple(map(Witness.parse, settings.witnesses)))
-    except NoteError as error:
-        raise ConfigurationError(f"CONSENT_WITNESSES: {error}") from error
-    watch = Watch(settings.home, settings.log)
-    return Sequencer(db.engine, settings.log, settings.secret_key, watch, clock, witnesses)
 
 
 def _language() -> str | None:

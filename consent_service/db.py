@@ -74,8 +74,14 @@ db = SQLAlchemy(metadata=Base.metadata)
 
 
 @event.listens_for(Engine, "connect")
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare(connection: Any, _record: object) -> None:
     if not isinstance(connection, sqlite3.Connection):
+        # A server may be set to answer before it has written; ours must not.
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.commit()
         return
     # The driver's own BEGIN comes too late and is never IMMEDIATE: we send ours below.
     connection.isolation_level = None

@@ -28,8 +28,6 @@ from consent_service.ledger.rebuild import TreeError
 from consent_service.ledger.remote import Remote, verify_remote
 from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.tree import ProofError
-from consent_service.ledger.watch import Watch
-from consent_service.ledger.witness import Witness, Witnesses
 from consent_service.registry import mandates
 
 OK, BAD = 0, 1
@@ -149,7 +147,7 @@ def verify_log(url: str, trust: Trust) -> int:
 def resume(settings: Settings) -> str:
     """Let a halted log go on when nothing is wrong any more."""
     with _engine(settings) as engine:
-        problem = _sequencer(settings, engine).resume()
+        problem = Sequencer.of(engine, settings, SystemClock()).resume()
     if problem:
         raise CommandError(problem)
     return "the log takes entries"
@@ -158,7 +156,7 @@ def resume(settings: Settings) -> str:
 def sequence(settings: Settings, *, once: bool) -> str:
     """Run the sequencer in this process, until stopped or until nothing waits."""
     with _engine(settings) as engine:
-        sequencer = _sequencer(settings, engine)
+        sequencer = Sequencer.of(engine, settings, SystemClock())
         sequencer.prepare()
         if not once:
             sequencer.run()
@@ -205,12 +203,6 @@ def end_mandate(settings: Settings, mandate_id: str) -> str:
         mandates.end(session, mandate_id, SystemClock().now())
         session.commit()
     return f"mandate {mandate_id} has ended"
-
-
-def _sequencer(settings: Settings, engine: Engine) -> Sequencer:
-    witnesses = Witnesses(tuple(map(Witness.parse, settings.witnesses)))
-    watch = Watch(settings.home, settings.log)
-    return Sequencer(engine, settings.log, settings.secret_key, watch, SystemClock(), witnesses)
 
 
 @contextmanager
@@ -275,7 +267,7 @@ def begin(settings: Settings) -> None:
     :raises CommandError: the log is halted, with what to do
     """
     with _engine(settings) as engine:
-        _sequencer(settings, engine).prepare()
+        Sequencer.of(engine, settings, SystemClock()).prepare()
         with writing_to(engine) as session:
             halted = store.head(session).halted
     if halted:

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from consent_service.clock import Clock
+from consent_service.config import Settings
 from consent_service.db import try_lock, writing_to
 from consent_service.ledger import signing, store, tree
 from consent_service.ledger.checkpoint import Checkpoint, unverified
@@ -103,6 +104,15 @@ class Sequencer:
     _signer: NoteSigner | None = None
     _behind: int = 0
     _seen: str = ""
+
+    @classmethod
+    def of(cls, engine: Engine, settings: Settings, clock: Clock) -> Sequencer:
+        """The sequencer that the settings ask for.
+
+        :raises ConfigurationError: a witness that is none
+        """
+        watch, witnesses = Watch(settings.home, settings.log), Witnesses.of(settings.witnesses)
+        return cls(engine, settings.log, settings.secret_key, watch, clock, witnesses)
 
     def prepare(self) -> None:
         """Make the log's key if there is none, and hold the database against what was published.

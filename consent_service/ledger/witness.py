@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ import httpx2
 import structlog
 
 from consent_service.config import check_origin
+from consent_service.errors import ConfigurationError
 from consent_service.ledger import tree
 from consent_service.ledger.checkpoint import SIZE, Checkpoint
 from consent_service.ledger.note import (
@@ -68,6 +70,17 @@ class Witnesses:
 
     members: tuple[Witness, ...] = ()
     _states: dict[str, _State] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Witnesses:
+        """From the setting.
+
+        :raises ConfigurationError: one of them is no witness
+        """
+        try:
+            return cls(tuple(map(Witness.parse, texts)))
+        except NoteError as error:
+            raise ConfigurationError(f"CONSENT_WITNESSES: {error}") from error
 
     def cosign(self, note_text: str, read: ReadTile) -> str:
         """The checkpoint with the cosignatures of those witnesses that answered in time."""

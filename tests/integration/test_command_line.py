@@ -58,6 +58,8 @@ def test_production_refuses_to_start_until_everything_is_set_and_says_what_to_do
         ({"CONSENT_TRUSTED_PROXIES": "-1"}, "CONSENT_TRUSTED_PROXIES"),
         ({"CONSENT_POLICY_DIR": "/nowhere"}, "CONSENT_POLICY_DIR"),
         ({"CONSENT_EID_ISSUER": "ftp://eid.example"}, "CONSENT_EID_ISSUER"),
+        ({"CONSENT_LEDGER_ORIGIN": "a log"}, "CONSENT_LEDGER_ORIGIN"),
+        ({"CONSENT_LEDGER_ORIGIN": "a+b"}, "CONSENT_LEDGER_ORIGIN"),
     ],
 )
 def test_a_wrong_setting_is_named(change: dict[str, str], said: str) -> None:

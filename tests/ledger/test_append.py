@@ -197,6 +197,22 @@ def test_a_clock_that_jumps_back_changes_no_order(database_url: str, tmp_path: P
     ledger.engine.dispose()
 
 
+def test_a_commit_is_on_disk_whatever_the_server_is_set_to(both_ledgers: Ledger) -> None:
+    with both_ledgers.engine.connect() as connection:
+        if both_ledgers.engine.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        else:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+            name = both_ledgers.engine.url.database
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
+            connection.commit()
+    both_ledgers.engine.dispose()
+    with both_ledgers.engine.connect() as connection:
+        if both_ledgers.engine.dialect.name == "postgresql":
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+
+
 def test_a_halted_log_takes_nothing(both_ledgers: Ledger) -> None:
     with both_ledgers.engine.begin() as connection:
         connection.execute(text("UPDATE ledger_head SET halted = 'log.example/ledger: because'"))
