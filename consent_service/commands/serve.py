@@ -107,6 +107,7 @@ def serve(environ: Mapping[str, str], listen: Listen) -> None:
         workers=listen.workers,
         blocking_threads=BLOCKING_THREADS,
         backpressure=BLOCKING_THREADS * 8,
+        respawn_failed_workers=True,  # a worker that is killed is no reason to stop the others
         websockets=False,
         log_access=False,
         log_level=LogLevels.error,

@@ -59,7 +59,7 @@ def init_app(app: Flask, *, https: bool) -> None:
             f"{name} {value}" for name, value in policy.items()
         )
         for name, value in HEADERS.items():
-            response.headers[name] = value
+            response.headers.setdefault(name, value)  # the public log may be read from any page
         if https:
             response.headers["Strict-Transport-Security"] = f"max-age={YEAR}; includeSubDomains"
         if request.endpoint and not request.endpoint.endswith("static"):

@@ -84,6 +84,8 @@ def test_an_outsider_verifies_the_log_from_its_tiles(both_worlds: World) -> None
         assert one.headers["Content-Type"] == "application/octet-stream"
         assert one.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert "Vary" not in one.headers
+        assert one.headers["Access-Control-Allow-Origin"] == "*"
+        assert one.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
         assert "Set-Cookie" not in one.headers
     entries, at = [], 0
     while at < len(bundle.data):
