@@ -39,6 +39,7 @@ from consent_service.web.texts import format_date, format_datetime
 from consent_service.web.texts import gettext as _
 
 LARGEST_BODY = 256 * 1024  # bytes; the largest form and the largest question are far below
+CONNECTIONS = 20  # kept open by a worker: one for each of its threads, the sequencer's, some to spare
 LANGUAGES = ["en"]
 MIGRATIONS = "migrations"
 
@@ -55,7 +56,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True},
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True, "pool_size": CONNECTIONS},
         MAX_CONTENT_LENGTH=LARGEST_BODY,
         MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
         BABEL_DEFAULT_LOCALE="en",

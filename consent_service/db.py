@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TextIO, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
@@ -109,26 +109,23 @@ class Pen:
     lock on a file beside the database wakes the next one at once, and ends with its holder.
     """
 
-    engine: Engine
+    file: Path | None
     turn: threading.Lock = field(default_factory=threading.Lock)
-    file: TextIO | None = None
+
+    @classmethod
+    def of(cls, engine: Engine) -> Pen:
+        """The pen of an engine; one that is free for all where the database has many writers."""
+        name = engine.url.database if engine.dialect.name == "sqlite" else None
+        return cls(Path(f"{name}.pen") if name and name != ":memory:" else None)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        if self.engine.dialect.name != "sqlite":
+        if self.file is None:
             yield
             return
-        with self.turn:
-            if self.file is None and self.engine.url.database not in {None, "", ":memory:"}:
-                self.file = Path(f"{self.engine.url.database}.pen").open("a")  # noqa: SIM115
-            if self.file is None:
-                yield
-                return
-            fcntl.flock(self.file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self.file, fcntl.LOCK_UN)
+        with self.turn, self.file.open("a") as file:  # closing it lets go of the lock
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
 _pens: WeakKeyDictionary[Engine, Pen] = WeakKeyDictionary()
@@ -137,7 +134,8 @@ _groups: WeakKeyDictionary[Engine, Group] = WeakKeyDictionary()
 
 def pen(engine: Engine) -> Pen:
     """The one pen of an engine."""
-    return _pens.setdefault(engine, Pen(engine))
+    found = _pens.get(engine)
+    return found if found is not None else _pens.setdefault(engine, Pen.of(engine))
 
 
 @contextmanager
@@ -284,7 +282,12 @@ class Group:
 
 
 def together(work: Callable[[Session], T], *names: str, shared: Sequence[str] = ()) -> T:
-    """Group commit on the application's database: see :meth:`Group.run`."""
+    """Group commit on the application's database: see :meth:`Group.run`.
+
+    What this request has read is read again: its connection goes back to the pool first, or
+    those who wait could hold every connection that the one who leads needs.
+    """
+    db.session().rollback()
     return group(db.engine).run(work, *names, shared=shared)
 
 

@@ -7,7 +7,7 @@ has two kinds, one that asks the tables and one that is rebuilt from the ledger'
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,6 +103,12 @@ def owner_of(request: EvaluationRequest) -> str | None:
         return identifiers.parse(request.resource_properties.get("owner"))
     except ServiceError:
         return None
+
+
+def newest_first(grants: Iterable[Grant]) -> list[Grant]:
+    """Grants in the order in which they are tried: newest version first, then by id."""
+    by_id = sorted(grants, key=lambda grant: grant.grant_id)
+    return sorted(by_id, key=lambda grant: grant.created_at, reverse=True)
 
 
 def _candidates(request: EvaluationRequest, known: Known) -> list[Grant | None]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from consent_service.grants.model import SINCE_EVER, Grant, Status, terms_from_json, window_of
 from consent_service.ledger.model import Kind
-from consent_service.policy.choice import Rules
+from consent_service.policy.choice import Rules, newest_first
 from consent_service.policy.memo import Memo
 from consent_service.policy.model import PartyFacts
 from consent_service.policy.publish import from_files
@@ -123,9 +123,7 @@ class Past:
         return self.grants.get(owner, {}).get(grant_id)
 
     def grants_to(self, owner: str, client_id: str) -> Sequence[Grant]:
-        found = [one for one in self.grants.get(owner, {}).values() if one.client_id == client_id]
-        found.sort(key=lambda one: one.grant_id)
-        return sorted(found, key=lambda one: one.created_at, reverse=True)
+        return newest_first(one for one in self.grants.get(owner, {}).values() if one.client_id == client_id)
 
     def reads(self, grant: Grant, data_set: str) -> int:
         window = window_of(grant, self.now)

@@ -28,7 +28,7 @@ from consent_service.grants.model import Grant
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.ledger.store import NO_OWNER, LedgerHalted
-from consent_service.policy.choice import Made, Rules, choose, owner_of
+from consent_service.policy.choice import Made, Rules, choose, newest_first, owner_of
 from consent_service.policy.model import Decision, EvaluationRequest, PartyFacts, Reason
 from consent_service.registry import parties
 from consent_service.registry.model import Client, ClientRole, Standing
@@ -120,7 +120,8 @@ class Tables:
 
     def grants_to(self, owner: str, client_id: str) -> Sequence[Grant]:
         found = store.current_of_owner(self.session, owner, client_id)
-        return [grants.settle(self.session, one, self.now) for one in found]
+        settled = [grants.settle(self.session, one, self.now) for one in found]
+        return newest_first(settled)  # again: a grant that was ended just now has a new version
 
     def reads(self, grant: Grant, data_set: str) -> int:
         return grants.reads_so_far(self.session, grant, data_set, self.now)

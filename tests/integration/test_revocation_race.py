@@ -48,3 +48,20 @@ def test_no_permit_stands_after_a_revocation_that_raced_it(both_worlds: World) -
         )
         assert "decision.permit" not in kinds[kinds.index("grant.revoked") :]
         assert verify(reading())
+
+
+def test_more_callers_than_connections_all_get_their_answer(both_worlds: World) -> None:
+    world = both_worlds
+    token = world.grant()
+    bearer, question = world.bearer(world.erp), world.question(token, world.erp)
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.extend(world.ask(world.erp, question, bearer=bearer).status_code for _ in range(3))
+
+    threads = [threading.Thread(target=ask) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 180

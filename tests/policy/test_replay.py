@@ -70,6 +70,25 @@ def test_every_decision_of_a_life_follows_from_its_entries(both_worlds: World) -
     assert "every decision follows" in done.output
 
 
+def test_a_grant_that_ends_at_the_very_decision_is_replayed_so(both_worlds: World) -> None:
+    world = both_worlds
+    with world.app.app_context(), writing() as session:
+        publish(session, PolicySet.load(POLICIES), world.clock.now())
+    browser = world.sign_in()
+    soon = (world.clock.now() + dt.timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    access = world.details()["access"]
+    short = world.grant(world.details(access=access | {"valid_until": soon}), browser)
+    world.clock.advance(seconds=1)
+    world.revoke(browser, world.grant(browser=browser)["grant_id"])
+    world.clock.advance(days=6)
+    bearer = world.bearer(world.erp)
+    question = world.question(short, world.erp, context={"grant_id": None})
+    answer = world.ask(world.erp, question, bearer=bearer).json
+    assert answer["decision"] is False
+    world.sequence()
+    assert report(world)["differences"] == []
+
+
 def test_what_is_not_sequenced_yet_is_replayed_too(world: World) -> None:
     token = lead_a_life(world)
     world.clock.advance(days=-100)
