@@ -25,7 +25,20 @@ from typing import Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, event, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    column,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy import cast as cast_sql
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -177,8 +190,12 @@ def lock(session: Session, *names: str, shared: Sequence[str] = ()) -> None:
     if session.get_bind().dialect.name != "postgresql":
         return
     for function, wanted in (("pg_advisory_xact_lock_shared", shared), ("pg_advisory_xact_lock", names)):
-        for key in sorted({_lock_key(name) for name in wanted}):
-            session.execute(text(f"SELECT {function}(:key)"), {"key": key})
+        if keys := sorted({_lock_key(name) for name in wanted}):
+            # One round trip; the rows come, and are locked, in the array's order.
+            query = select(getattr(func, function)(column("key"))).select_from(
+                func.unnest(cast_sql(keys, ARRAY(BigInteger))).alias("key")
+            )
+            session.execute(query)
 
 
 def try_lock(session: Session, name: str) -> bool:

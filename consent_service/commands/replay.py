@@ -71,7 +71,7 @@ def _tables(session: Session, past: Past) -> Iterator[Difference]:
         current[row.owner, row.grant_id] = row
     told = {(owner, one): grant for owner, grants in past.grants.items() for one, grant in grants.items()}
     for key in sorted(current.keys() | told.keys()):
-        if key[1] in past.erased_grants:
+        if key[1] in past.erased and key not in told:
             continue
         found, grant = current.get(key), told.get(key)
         stored = found.to_model() if found else None

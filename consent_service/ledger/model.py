@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
     KEY_CREATED = "key.created"
     POLICY_PUBLISHED = "policy.published"
+    CATALOGUE_PUBLISHED = "catalogue.published"
     PARTY_REGISTERED = "party.registered"
     PARTY_SUSPENDED = "party.suspended"
     PARTY_RESUMED = "party.resumed"

@@ -169,9 +169,9 @@ def count(session: Session, owner: str, kind: Kind, grant_id: str) -> int:
     return session.scalar(query) or 0
 
 
-def last_policy_digest(session: Session) -> str | None:
-    """The digest of the policy set published last, or None."""
-    found = payloads_of(session, NO_OWNER, [Kind.POLICY_PUBLISHED], limit=1)
+def last_digest(session: Session, kind: Kind) -> str | None:
+    """The digest of what was published last, of a kind such as ``policy.published``, or None."""
+    found = payloads_of(session, NO_OWNER, [kind], limit=1)
     if not found or found[0].body is None:
         return None
     digest = orjson.loads(found[0].body).get("digest")

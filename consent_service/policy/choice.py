@@ -105,6 +105,20 @@ def owner_of(request: EvaluationRequest) -> str | None:
         return None
 
 
+def asked_of(request: EvaluationRequest) -> dict[str, str]:
+    """What was asked, as the owner is shown it; empty texts where the request did not say."""
+    properties, context = request.resource_properties, request.context
+    return {
+        "party": request.subject_id,
+        "action": request.action,
+        "data_set": request.resource_id,
+        "from": _text(properties.get("from")),
+        "to": _text(properties.get("to")),
+        "purpose": _text(context.get("purpose")),
+        "token_jti": _text(context.get("token_jti")),
+    }
+
+
 def newest_first(grants: Iterable[Grant]) -> list[Grant]:
     """Grants in the order in which they are tried: newest version first, then by id."""
     by_id = sorted(grants, key=lambda grant: grant.grant_id)
@@ -132,3 +146,7 @@ def _holder(client_id: str, grant: Grant | None, known: Known) -> HolderFacts:
     free = bool(locations) and not known.has_resources(client_id)
     serves = {one for one in locations if registered.get(one, client_id if free else None) == client_id}
     return HolderFacts(client_id=client_id, status=known.standing(client_id), serves=frozenset(serves))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

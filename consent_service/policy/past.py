@@ -26,6 +26,10 @@ ENDS = {
 }
 
 
+CHANGE_OVER = dt.timedelta(hours=1)
+"""How long workers that still run may decide by the policy set of before."""
+
+
 class Unfit(Exception):
     """An entry that does not follow from those before it; the message says why."""
 
@@ -63,8 +67,10 @@ class Past:
     locations: dict[str, str] = field(default_factory=dict)
     grants: dict[str, dict[str, Grant]] = field(default_factory=dict)
     rules: dict[str, Rules] = field(default_factory=dict)
-    erased_grants: set[str] = field(default_factory=set)
-    erased_reads: set[str] = field(default_factory=set)
+    digest: str | None = None
+    superseded: dict[str, dt.datetime] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+    """Grants whose terms or reads were erased, and the owners who have one."""
     now: dt.datetime = SINCE_EVER
     _reads: dict[tuple[str, str, str, dt.datetime], int] = field(default_factory=dict)
 
@@ -93,13 +99,17 @@ class Past:
             case Kind.DECISION_PERMIT:
                 self._read(told)
 
-    def unknown(self, owner: str, grant_id: str | None) -> str | None:
-        """Why a decision can't be rebuilt from the entries: something that it hung on was erased."""
-        if grant_id in self.erased_grants or (grant_id is None and owner in self.erased_grants):
-            return "the grant's terms were erased"
-        if grant_id in self.erased_reads:
-            return "an earlier read under this grant was erased, so reads can't be counted"
-        return None
+    def unknown(self, owner: str, named: object) -> bool:
+        """Whether a decision hung on something that was erased, so that it can't be made again.
+
+        :param named: the grant that the request names; without one, any grant of the owner counts
+        """
+        return named in self.erased if isinstance(named, str) else owner in self.erased
+
+    def out_of_date(self, digest: str) -> bool:
+        """Whether a policy set was replaced longer ago than workers may take to notice."""
+        replaced = self.superseded.get(digest)
+        return replaced is not None and self.now - replaced > CHANGE_OVER
 
     def party(self, client_id: str) -> PartyFacts | None:
         known = self.parties.get(client_id)
@@ -133,14 +143,20 @@ class Past:
         rules = from_files(payload["files"])
         if rules.policies.digest != payload["digest"]:
             raise Unfit("the published files don't have the digest that the entry names")
-        self.rules[rules.policies.digest] = Rules(
-            rules.policies, rules.catalogue, Memo(rules.policies).decide
-        )
+        if self.digest is not None:
+            self.superseded[self.digest] = self.now
+        self.digest = rules.policies.digest
+        self.superseded.pop(self.digest, None)
+        self.rules[self.digest] = Rules(rules.policies, rules.catalogue, Memo(rules.policies).decide)
 
     def _activate(self, told: Told) -> None:
         grant_id = str(told.entry["grant_id"])
+        if any(grant_id in one for one in self.grants.values()):
+            raise Unfit("it gives a grant that was given before")
+        if told.entry["grant_version"] != 1:
+            raise Unfit(f"a grant begins with version 1, not {told.entry['grant_version']}")
         if told.payload is None:
-            self.erased_grants |= {grant_id, told.owner}
+            self.erased |= {grant_id, told.owner}
             return
         self.grants.setdefault(told.owner, {})[grant_id] = Grant(
             grant_id=grant_id,
@@ -156,9 +172,9 @@ class Past:
 
     def _end(self, told: Told) -> None:
         grant_id = str(told.entry["grant_id"])
-        if grant_id in self.erased_grants:
-            return
         grant = self.grant(told.owner, grant_id)
+        if grant is None and grant_id in self.erased:
+            return
         if grant is None or grant.status is not Status.ACTIVE:
             raise Unfit("it ends a grant that is not active")
         if told.entry["grant_version"] != grant.version + 1:
@@ -177,7 +193,7 @@ class Past:
         if grant is None or window is None:
             return
         if told.payload is None:
-            self.erased_reads.add(grant_id)
+            self.erased |= {grant_id, told.owner}
             return
         key = (grant.owner, grant_id, str(told.payload["asked"]["data_set"]), window)
         self._reads[key] = self._reads.get(key, 0) + 1

@@ -14,14 +14,25 @@ from consent_service.ledger import append as ledger
 from consent_service.ledger import store
 from consent_service.ledger.model import Kind
 from consent_service.policy.choice import Rules
-from consent_service.policy.engine import PolicyError, PolicySet
+from consent_service.policy.engine import PolicyError, PolicySet, digest
+
+CATALOGUE = "catalogue/"
 
 
 def publish(session: Session, policies: PolicySet, now: dt.datetime) -> bool:
-    """Record which policy set decides from now on; False when it is the one of before."""
+    """Record which policy set decides from now on; False when it is the one of before.
+
+    A catalogue that changed with it has an entry of its own, so that whoever follows the log
+    sees when purposes and data sets became others.
+    """
     ledger.hold(session, "policies")
-    if store.last_policy_digest(session) == policies.digest:
+    if store.last_digest(session, Kind.POLICY_PUBLISHED) == policies.digest:
         return False
+    catalogue = {name: text for name, text in policies.files.items() if name.startswith(CATALOGUE)}
+    catalogue_digest = digest(catalogue)
+    if catalogue and store.last_digest(session, Kind.CATALOGUE_PUBLISHED) != catalogue_digest:
+        told = {"digest": catalogue_digest, "files": catalogue}
+        ledger.append(session, Kind.CATALOGUE_PUBLISHED, told, now=now, policy_digest=policies.digest)
     payload = {"digest": policies.digest, "files": policies.files}
     ledger.append(session, Kind.POLICY_PUBLISHED, payload, now=now, policy_digest=policies.digest)
     return True

@@ -16,7 +16,8 @@ import orjson
 
 from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import CatalogueError
-from consent_service.policy.choice import Made, Rules, choose
+from consent_service.ledger.store import NO_OWNER
+from consent_service.policy.choice import Made, Rules, asked_of, choose, owner_of
 from consent_service.policy.engine import PolicyError
 from consent_service.policy.model import EvaluationRequest
 from consent_service.policy.past import Past, Told, Unfit
@@ -95,7 +96,8 @@ def replay(
 
 def _decide_again(report: Report, index: int | None, told: Told, past: Past, other: Rules | None) -> None:
     payload, entry_id = told.payload, str(told.entry["entry_id"])
-    if payload is None or past.unknown(told.owner, told.entry.get("grant_id")):
+    request = EvaluationRequest.from_json(_read(payload["request"])) if payload else None
+    if payload is None or request is None or past.unknown(told.owner, request.context.get("grant_id")):
         report.erased += 1
         return
     report.decisions += 1
@@ -106,13 +108,16 @@ def _decide_again(report: Report, index: int | None, told: Told, past: Past, oth
             Difference(index, entry_id, "policy_digest", told.entry.get("policy_digest"), missing)
         )
         return
-    request = EvaluationRequest.from_json(_read(payload["request"]))
+    if other is None and past.out_of_date(str(told.entry.get("policy_digest"))):
+        report.differences.append(
+            Difference(index, entry_id, "policy_digest", told.entry.get("policy_digest"), past.digest)
+        )
     made = choose(request, payload["holder"], past, rules, told.time)
     if other is not None:
         if made.decision.permit != payload["permit"]:
             report.changed.append(_changed(index, told, payload, made))
         return
-    for member, recorded, replayed in _members(told, payload, made):
+    for member, recorded, replayed in _members(told, payload, request, made):
         if recorded != replayed:
             report.differences.append(Difference(index, entry_id, member, recorded, replayed))
 
@@ -124,9 +129,14 @@ def _read(text: str) -> Any:
         return json.loads(text)
 
 
-def _members(told: Told, payload: Mapping[str, Any], made: Made) -> Iterator[tuple[str, Any, Any]]:
+def _members(
+    told: Told, payload: Mapping[str, Any], request: EvaluationRequest, made: Made
+) -> Iterator[tuple[str, Any, Any]]:
     """What was recorded beside what was made again, member by member."""
     decision, grant = made.decision, made.grant
+    yield "owner", told.owner, owner_of(request) or NO_OWNER
+    yield "client_id", told.entry.get("client_id"), payload["holder"]
+    yield "asked", payload["asked"], asked_of(request)
     yield "kind", told.entry["kind"], "decision.permit" if decision else "decision.deny"
     yield "permit", payload["permit"], decision.permit
     yield "grant_id", told.entry.get("grant_id"), grant.grant_id if grant else None

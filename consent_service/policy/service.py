@@ -28,7 +28,7 @@ from consent_service.grants.model import Grant
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.ledger.store import NO_OWNER, LedgerHalted
-from consent_service.policy.choice import Made, Rules, choose, newest_first, owner_of
+from consent_service.policy.choice import Made, Rules, asked_of, choose, newest_first, owner_of
 from consent_service.policy.model import Decision, EvaluationRequest, PartyFacts, Reason
 from consent_service.registry import parties
 from consent_service.registry.model import Client, ClientRole, Standing
@@ -136,17 +136,9 @@ def _standing(client: Client) -> str:
 
 def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[str, Any]:
     """All that the decision was made from, so that it can be made again, and what the owner is shown."""
-    properties, decision = request.resource_properties, made.decision
+    decision = made.decision
     return {
-        "asked": {
-            "party": request.subject_id,
-            "action": request.action,
-            "data_set": request.resource_id,
-            "from": _text(properties.get("from")),
-            "to": _text(properties.get("to")),
-            "purpose": _text(request.context.get("purpose")),
-            "token_jti": _text(request.context.get("token_jti")),
-        },
+        "asked": asked_of(request),
         "holder": holder_id,
         # As text: a question may hold numbers that canonical JSON would not keep.
         "request": json.dumps(request.to_json(), sort_keys=True, ensure_ascii=False),
@@ -159,7 +151,3 @@ def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[s
             for one in decision.obligations
         ],
     }
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

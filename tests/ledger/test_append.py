@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from consent_service.clock import SystemClock
-from consent_service.db import group, writing_to
+from consent_service.db import group, lock, writing_to
 from consent_service.ledger import append, store
 from consent_service.ledger.checkpoint import unverified
 from consent_service.ledger.model import Kind
@@ -211,6 +211,24 @@ def test_a_commit_is_on_disk_whatever_the_server_is_set_to(both_ledgers: Ledger)
     with both_ledgers.engine.connect() as connection:
         if both_ledgers.engine.dialect.name == "postgresql":
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+
+
+def test_a_name_is_held_by_one_or_shared_by_many(both_ledgers: Ledger) -> None:
+    if both_ledgers.engine.dialect.name == "sqlite":
+        return  # one writer holds the whole database
+    with Session(both_ledgers.engine) as one, Session(both_ledgers.engine) as other:
+        lock(one, "a", "b", shared=["r"])
+        other.execute(text("SET lock_timeout = '100ms'"))
+        lock(other, "c", shared=["r"])
+        with pytest.raises(OperationalError):
+            lock(other, "x", "b")
+        other.rollback()
+        other.execute(text("SET lock_timeout = '100ms'"))
+        with pytest.raises(OperationalError):
+            lock(other, "r")
+        other.rollback()
+        one.rollback()
+        lock(other, "a", "b", "r")
 
 
 def test_a_halted_log_takes_nothing(both_ledgers: Ledger) -> None:

@@ -61,6 +61,7 @@ def test_names_that_the_ledger_holds_have_not_changed() -> None:
     assert {
         "key.created",
         "policy.published",
+        "catalogue.published",
         "party.registered",
         "party.suspended",
         "party.resumed",

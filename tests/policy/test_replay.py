@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from consent_service.cli import main
 from consent_service.config import POLICIES
 from consent_service.db import db, writing
-from consent_service.ledger.model import canonical
+from consent_service.ledger.append import append
+from consent_service.ledger.model import Kind, canonical
+from consent_service.ledger.store import PayloadRow, payloads_of
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
 from consent_service.registry import parties
@@ -112,6 +116,8 @@ FORGERIES = [
     ("obligations", lambda payload: payload | {"obligations": []}),
     ("facts", lambda payload: payload | {"facts": payload["facts"].replace('"reads": 0', '"reads": 1')}),
     ("party", lambda payload: payload | {"party": None}),
+    ("client_id", lambda payload: payload | {"holder": "another"}),
+    ("asked", lambda payload: payload | {"asked": payload["asked"] | {"data_set": "payroll"}}),
 ]
 
 
@@ -208,7 +214,7 @@ def test_an_erased_decision_is_counted_and_is_no_difference(world: World) -> Non
     with world.app.app_context(), writing() as session:
         rows = session.connection().exec_driver_sql(
             "SELECT entry_id FROM ledger_payload WHERE kind = 'decision.permit' "
-            f"AND grant_id = '{token['grant_id']}'"
+            f"AND grant_id = '{token['grant_id']}' ORDER BY time, entry_id"
         )
         first = rows.fetchone()[0]
         records.erase_for_owner(session, OWNER, first, actor="p", reason="owner", now=dt.datetime.now(dt.UTC))
@@ -232,3 +238,70 @@ def change(world: World, kind: str, forge: Any) -> tuple[str, dict[str, Any]]:
         )
     connection.close()
     return entry_id, forged
+
+
+def test_deciding_by_a_policy_set_that_was_replaced_long_ago_is_a_difference(
+    world: World, tmp_path: Path
+) -> None:
+    token = lead_a_life(world)
+    world.clock.advance(days=-100)
+    newer = tmp_path / "newer"
+    shutil.copytree(POLICIES, newer)
+    (newer / "90-more.cedar").write_text(
+        '@id("nobody")@explanation("No.")forbid (principal, action, resource) when { context.reads > 999 };'
+    )
+    with world.app.app_context(), writing() as session:
+        assert publish(session, PolicySet.load(newer), world.clock.now())
+    world.decide(token)  # this worker has not noticed yet
+    assert report(world)["differences"] == []
+    world.clock.advance(hours=2)
+    world.decide(token)
+    [one] = report(world)["differences"]
+    assert one["member"] == "policy_digest"
+
+
+def test_a_grant_that_is_given_twice_is_found(world: World) -> None:
+    token = lead_a_life(world)
+    with world.app.app_context(), writing() as session:
+        row = payload_row(session, token["grant_id"])
+        append(
+            session,
+            Kind.GRANT_ACTIVATED,
+            json.loads(row.body or b"{}"),
+            now=world.clock.now(),
+            owner=OWNER,
+            grant_id=token["grant_id"],
+            grant_version=1,
+        )
+    found = [one["replayed"] for one in report(world)["differences"]]
+    assert "it gives a grant that was given before" in found
+
+
+def test_a_changed_catalogue_has_an_entry_of_its_own(world: World, tmp_path: Path) -> None:
+    lead_a_life(world)
+    newer = tmp_path / "newer"
+    shutil.copytree(POLICIES, newer)
+    (newer / "90-more.cedar").write_text(
+        '@id("nobody")@explanation("No.")forbid (principal, action, resource) when { context.reads > 999 };'
+    )
+
+    def published() -> list[str]:
+        kinds = [Kind.CATALOGUE_PUBLISHED, Kind.POLICY_PUBLISHED]
+        with world.app.app_context():
+            return sorted(row.kind for row in payloads_of(db.session(), "", kinds))
+
+    for change, expected in (("", 3), ("\n# another\n", 5)):
+        path = newer / "catalogue" / "purposes.yaml"
+        path.write_text(path.read_text() + change)
+        with world.app.app_context(), writing() as session:
+            assert publish(session, PolicySet.load(newer), world.clock.now())
+        assert len(published()) == expected
+    assert published().count("catalogue.published") == 2
+    assert report(world)["differences"] == []
+
+
+def payload_row(session: Session, grant_id: str) -> PayloadRow:
+    [row] = session.scalars(
+        select(PayloadRow).where(PayloadRow.grant_id == grant_id, PayloadRow.kind == Kind.GRANT_ACTIVATED)
+    )
+    return row
