@@ -22,8 +22,10 @@ from consent_service.ledger import store
 from consent_service.policy.past import Past, Told
 from consent_service.policy.publish import from_directory
 from consent_service.policy.replay import Difference, Report, replay
+from consent_service.registry import parties
+from consent_service.registry.mandates import MandateRow
 from consent_service.registry.model import Standing
-from consent_service.registry.store import OrganisationRow
+from consent_service.registry.store import ClientRow, OrganisationRow
 
 MOST_SHOWN = 20
 
@@ -83,6 +85,48 @@ def _tables(session: Session, past: Past) -> Iterator[Difference]:
         if out is (organisation.status == Standing.ACTIVE):
             member = f"organisation {organisation.identifier}"
             yield Difference(None, "", member, "suspended" if out else "active", organisation.status)
+    clients = {row.client_id: _client(row) for row in session.scalars(select(ClientRow))}
+    mandates = {
+        row.mandate_id: _mandate(row) for row in session.scalars(select(MandateRow)) if not row.ended_at
+    }
+    yield from _compare("client", past.parties, clients)
+    yield from _compare("mandate", past.mandates, mandates)
+
+
+def _compare(
+    what: str, told: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Difference]:
+    """Members that both know must be the same, and neither may know one that the other doesn't."""
+    for key in sorted(told.keys() | stored.keys()):
+        one, other = told.get(key), stored.get(key)
+        if (
+            one is None
+            or other is None
+            or any(one.get(name, value) != value for name, value in other.items())
+        ):
+            yield Difference(None, "", f"{what} {key}", one, other)
+
+
+def _client(row: ClientRow) -> dict[str, Any]:
+    client = row.to_model()
+    return {
+        "role": client.role.value,
+        "organisation": client.organisation.identifier,
+        "redirect_uris": list(client.redirect_uris),
+        "resources": list(client.resources),
+        "keys": parties.thumbprints(client.jwks),
+    }
+
+
+def _mandate(row: MandateRow) -> dict[str, Any]:
+    until = row.valid_until.isoformat()
+    return {
+        "client_id": row.client_id,
+        "owners": row.owners,
+        "kinds": row.kinds,
+        "basis": row.basis,
+        "valid_until": until,
+    }
 
 
 def _grant(grant: Any) -> Any:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import httpx2
 
 from consent_service.ledger.checkpoint import Checkpoint, Opened, open_checkpoint
+from consent_service.ledger.fetch import Unanswered, fetch
 from consent_service.ledger.note import VerifierKey
 from consent_service.ledger.rebuild import Rebuilt, TreeError
 from consent_service.ledger.tiles import WIDTH, Tile
 from consent_service.ledger.tree import HASH_BYTES, leaf_hash
 
-TIMEOUT = 10  # seconds
+TIMEOUT = 10  # seconds for one answer
+LONGEST = 256 * (2 + 0xFFFF)  # bytes of a full bundle of the largest entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,12 @@ class Remote:
 
     def _get(self, path: str) -> bytes:
         try:
-            answer = self.http.get(f"{self.prefix}/{path}", timeout=TIMEOUT)
-            answer.raise_for_status()
-        except httpx2.HTTPError as error:
+            status, body = fetch(self.http, f"{self.prefix}/{path}", seconds=TIMEOUT, most=LONGEST)
+        except Unanswered as error:
             raise TreeError(f"{path} can't be fetched: {error}") from error
-        return answer.content
+        if status != 200:
+            raise TreeError(f"{path} can't be fetched: the answer was {status}")
+        return body
 
 
 def verify_remote(

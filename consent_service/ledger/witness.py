@@ -19,6 +19,7 @@ from consent_service.config import check_origin
 from consent_service.errors import ConfigurationError
 from consent_service.ledger import tree
 from consent_service.ledger.checkpoint import SIZE, Checkpoint
+from consent_service.ledger.fetch import Unanswered, fetch
 from consent_service.ledger.note import (
     COSIGNATURE,
     Note,
@@ -115,19 +116,25 @@ class Witnesses:
         lines = [f"old {state.size}", *(base64.b64encode(one).decode() for one in proofs.made[state.size])]
         body = "\n".join(lines) + "\n\n" + str(note)
         try:
-            answer = httpx2.post(f"{witness.url}/add-checkpoint", content=body.encode(), timeout=PATIENCE)
-            if len(answer.content) > LONGEST_ANSWER:
-                raise NoteError("the answer is too long")
-            if answer.status_code == 409 and SIZE.fullmatch(answer.text.removesuffix("\n")):
-                return int(answer.text)
-            if answer.status_code != 200:
-                raise NoteError(f"it answered {answer.status_code}")
+            with httpx2.Client() as http:
+                status, answer = fetch(
+                    http,
+                    f"{witness.url}/add-checkpoint",
+                    seconds=PATIENCE,
+                    most=LONGEST_ANSWER,
+                    content=body.encode(),
+                )
+            said = answer.decode()
+            if status == 409 and SIZE.fullmatch(said.removesuffix("\n")):
+                return int(said)
+            if status != 200:
+                raise NoteError(f"it answered {status}")
             # Unknown keys' lines are dropped; a known key's that does not hold is a failure.
-            lines_given = Note(note.text, signature_lines(answer.text))
+            lines_given = Note(note.text, signature_lines(said))
             if not lines_given.verified_by([witness.key]):
                 raise NoteError("it gave no cosignature of its own")
-        except (httpx2.HTTPError, NoteError) as error:
-            self._failed(witness, str(error) or type(error).__name__)
+        except (Unanswered, NoteError, UnicodeError) as error:
+            self._failed(witness, str(error))
             return ()
         state.size, state.pause = proofs.size, 0.0
         return tuple(line for line in lines_given.signatures if line.of(witness.key))

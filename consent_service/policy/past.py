@@ -51,18 +51,15 @@ class Told:
         return dt.datetime.fromisoformat(self.entry["time"])
 
 
-@dataclass(slots=True)
-class _Party:
-    role: str
-    organisation: str
-    resources: tuple[str, ...]
-
-
 @dataclass
 class Past:
-    """Everything known after the entries so far (:class:`consent_service.policy.choice.Known`)."""
+    """Everything known after the entries so far (:class:`consent_service.policy.choice.Known`).
 
-    parties: dict[str, _Party] = field(default_factory=dict)
+    ``parties`` and ``mandates`` are what their entries say, by client and by mandate.
+    """
+
+    parties: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    mandates: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     suspended: set[str] = field(default_factory=set)
     locations: dict[str, str] = field(default_factory=dict)
     grants: dict[str, dict[str, Grant]] = field(default_factory=dict)
@@ -83,13 +80,16 @@ class Past:
         payload = told.payload
         match told.kind:
             case Kind.PARTY_REGISTERED if payload:
-                party = _Party(payload["role"], payload["organisation"], tuple(payload["resources"]))
-                self.parties[payload["client_id"]] = party
-                self.locations |= dict.fromkeys(party.resources, payload["client_id"])
+                self.parties[payload["client_id"]] = payload
+                self.locations |= dict.fromkeys(payload["resources"], payload["client_id"])
             case Kind.PARTY_SUSPENDED if payload:
                 self.suspended.add(payload["organisation"])
             case Kind.PARTY_RESUMED if payload:
                 self.suspended.discard(payload["organisation"])
+            case Kind.MANDATE_GIVEN if payload:
+                self.mandates[payload["mandate_id"]] = payload
+            case Kind.MANDATE_ENDED if payload:
+                self.mandates.pop(payload["mandate_id"], None)
             case Kind.POLICY_PUBLISHED if payload and "files" in payload:
                 self._publish(payload)
             case Kind.GRANT_ACTIVATED:
@@ -113,13 +113,13 @@ class Past:
 
     def party(self, client_id: str) -> PartyFacts | None:
         known = self.parties.get(client_id)
-        if known is None or known.role != ClientRole.PARTY:
+        if known is None or known["role"] != ClientRole.PARTY:
             return None
-        return PartyFacts(client_id, known.organisation, self.standing(client_id))
+        return PartyFacts(client_id, known["organisation"], self.standing(client_id))
 
     def standing(self, client_id: str) -> str:
         known = self.parties.get(client_id)
-        out = known is not None and known.organisation in self.suspended
+        out = known is not None and known["organisation"] in self.suspended
         return (Standing.SUSPENDED if out else Standing.ACTIVE).value
 
     def holders_of(self, locations: Sequence[str]) -> dict[str, str]:
@@ -127,7 +127,7 @@ class Past:
 
     def has_resources(self, client_id: str) -> bool:
         known = self.parties.get(client_id)
-        return known is not None and bool(known.resources)
+        return known is not None and bool(known["resources"])
 
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         return self.grants.get(owner, {}).get(grant_id)

@@ -83,7 +83,9 @@ def give(
         ended_at=None,
     )
     session.add(row)
-    _record(session, Kind.MANDATE_GIVEN, row, {"valid_until": valid_until.isoformat()}, now)
+    _record(
+        session, Kind.MANDATE_GIVEN, row, {"valid_until": valid_until.astimezone(dt.UTC).isoformat()}, now
+    )
     return mandate_id
 
 

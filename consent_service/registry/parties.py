@@ -157,6 +157,11 @@ def public_jwks(jwks: dict[str, Any]) -> dict[str, Any]:
     return {"keys": keys}
 
 
+def thumbprints(jwks: dict[str, Any]) -> list[str]:
+    """The keys of a set by their thumbprints (RFC 7638), sorted: what the ledger holds of them."""
+    return sorted(import_key(key).thumbprint() for key in jwks["keys"])
+
+
 def _record(session: Session, kind: Kind, client: Client, now: dt.datetime) -> None:
     payload = {
         "client_id": client.client_id,
@@ -166,7 +171,7 @@ def _record(session: Session, kind: Kind, client: Client, now: dt.datetime) -> N
         "organisation_name": client.organisation.name,
         "redirect_uris": list(client.redirect_uris),
         "resources": list(client.resources),
-        "key_ids": [str(key.get("kid", "")) for key in client.jwks["keys"]],
+        "keys": thumbprints(client.jwks),
     }
     ledger.append(session, kind, payload, now=now, client_id=client.client_id)
 

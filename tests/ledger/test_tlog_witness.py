@@ -97,10 +97,13 @@ def test_a_witness_refuses_a_rollback_and_nothing_of_it_is_published(
 
 def test_a_witness_that_is_late_or_lies_or_is_gone_holds_nobody_up(ledger: Ledger, start: Any) -> None:
     good, late, liar = start(), start("sleepy", "s2"), start("forger", "s3")
+    drip, flood = start("drip", "s4"), start("flood", "s5")
     gone = Witness(good.key, "http://127.0.0.1:9")
-    watched = with_witnesses(ledger, late, liar, gone, good)
+    watched = with_witnesses(ledger, late, liar, gone, drip, flood, good)
     watched.append(number=1)
+    begun = time.monotonic()
     watched.sequencer.step()
+    assert time.monotonic() - begun < 10  # the drip would go on for hours
     assert unverified(watched.published).size == 2
     assert cosigners(watched, good, late, liar) == ["witness.example/honest"]
     assert "forger" not in watched.published

@@ -1,7 +1,8 @@
 """A small witness (C2SP tlog-witness), a program of its own: ``witness.py PORT STATE LOG-KEY [BEHAVIOUR]``.
 
 It keeps the size and root that it signed last in a file, signs only what goes on from there, and
-refuses a rollback. Behaviours for tests: ``sleepy`` answers too late, ``forger`` signs rubbish.
+refuses a rollback. Behaviours for tests: ``sleepy`` answers too late, ``forger`` signs rubbish,
+``drip`` sends a byte now and then, ``flood`` never ends.
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ class Witness(BaseHTTPRequestHandler):
             return
         if BEHAVIOUR == "sleepy":
             time.sleep(3)
+        if BEHAVIOUR in {"drip", "flood"}:
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(100_000):
+                self.wfile.write(b"x" * (65536 if BEHAVIOUR == "flood" else 1))
+                time.sleep(0.2 if BEHAVIOUR == "drip" else 0)
+            return
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         head, _, note = body.partition("\n\n")
         first, *lines = head.split("\n")

@@ -22,8 +22,8 @@ from consent_service.ledger.model import Kind, canonical
 from consent_service.ledger.store import PayloadRow, payloads_of
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
-from consent_service.registry import parties
-from consent_service.registry.model import Standing
+from consent_service.registry import mandates, parties
+from consent_service.registry.model import ClientRole, Standing
 from tests.world import OWNER, World
 
 
@@ -166,6 +166,56 @@ def test_a_suspension_that_was_taken_out_of_the_tables_is_found(world: World) ->
     with world.app.app_context(), writing() as session:
         session.connection().exec_driver_sql("UPDATE organisation SET status = 'active'")
     assert "organisation 0192:310041238" in run(world).output
+
+
+SMUGGLED = [
+    (
+        "client",
+        "UPDATE client SET redirect_uris = '[\"https://evil.example/callback\"]' WHERE role = 'party'",
+    ),
+    ("client", "UPDATE client SET role = 'supervisor' WHERE role = 'party'"),
+    (
+        "client",
+        "UPDATE client SET jwks = (SELECT jwks FROM client WHERE role = 'holder') WHERE role = 'party'",
+    ),
+    ("client", "INSERT INTO holder_resource SELECT 'https://more.example.no', client_id FROM client LIMIT 1"),
+    (
+        "mandate",
+        (
+            "INSERT INTO mandate SELECT 'smuggled', client_id, '[]', '[]', 'none', "
+            "'2099-01-01 00:00:00.000000', NULL FROM client LIMIT 1"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "statement"), SMUGGLED)
+def test_whoever_was_changed_beside_the_ledger_is_found(world: World, what: str, statement: str) -> None:
+    lead_a_life(world)
+    with world.app.app_context(), writing() as session:
+        session.connection().exec_driver_sql(statement)
+    done = run(world)
+    assert done.exit_code == 1
+    assert f"{what} " in done.output
+
+
+def test_mandates_are_as_their_entries_tell(both_worlds: World) -> None:
+    world = both_worlds
+    peer = world.register(ClientRole.SUPERVISOR, "Datatilsynet", "0192:310052345")
+    with world.app.app_context(), writing() as session:
+        ids = [
+            mandates.give(
+                session,
+                peer.client_id,
+                mandates.Scope(owners=(OWNER,)),
+                basis="a law",
+                valid_until=world.clock.now() + dt.timedelta(days=30),
+                now=world.clock.now(),
+            )
+            for _ in range(2)
+        ]
+        mandates.end(session, ids[0], world.clock.now())
+    assert report(world)["differences"] == []
 
 
 def test_a_policy_set_that_was_never_published_is_a_difference(world: World) -> None:
