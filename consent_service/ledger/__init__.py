@@ -1,1 +1,1 @@
-"""What happened: entries, leaf hash, chain, append and verification; knows nothing above it."""
+"""What happened: entries, the tree over them, appending, proving, verifying; knows nothing above it."""

@@ -145,8 +145,8 @@ class Sequencer:
         if note and note != self._seen:
             self.watch.remember(note)
             self._seen = note
-        self._behind = self._behind + 1 if _size(note) != _size(published) else 0
-        if self.witnesses.members and self._behind and (sequenced or self._behind > GRACE):
+        self._behind = self._behind + 1 if _newer(note, published) else 0
+        if self._behind and (sequenced or self._behind > GRACE):
             self._publish(note)
         return sequenced
 
@@ -199,10 +199,14 @@ class Sequencer:
         with Session(self.engine) as session:
             cosigned = self.witnesses.cosign(note, store.tile_reader(session))
         with writing_to(self.engine) as session:
-            if _size(store.head(session).published) < _size(cosigned):
+            if _newer(cosigned, store.head(session).published):
                 session.execute(update(HeadRow).where(HeadRow.id == HEAD).values(published=cosigned))
         self._behind = 0
 
 
-def _size(note: str | None) -> int:
-    return unverified(note).size if note else -1
+def _newer(note: str, published: str | None) -> bool:
+    """Whether a checkpoint is of a larger tree than the published one, or of another log."""
+    if not note or not published:
+        return bool(note)
+    one, other = unverified(note), unverified(published)
+    return one.origin != other.origin or one.size > other.size

@@ -124,6 +124,17 @@ def test_one_who_sequences_and_dies_before_publishing_is_made_good(ledger: Ledge
     assert cosigners(watched, witness) == ["witness.example/honest"]
 
 
+def test_a_witness_that_is_no_longer_configured_holds_no_checkpoint_back(ledger: Ledger, start: Any) -> None:
+    watched = with_witnesses(ledger, start())
+    watched.append(number=1)
+    watched.sequencer._publish = lambda note: None  # type: ignore[method-assign]
+    watched.sequencer.step()
+    alone = with_witnesses(ledger)
+    for _ in range(20):
+        alone.sequencer.step()
+    assert unverified(alone.published).size == 2
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "key@https://w.example", "@", "witness.example/honest+00000000+AAAA@https://w.example"],

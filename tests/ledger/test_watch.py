@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
+from consent_service.clock import SystemClock
 from consent_service.ledger import store
 from consent_service.ledger.checkpoint import unverified
+from consent_service.ledger.note import COSIGNATURE, VerifierKey
+from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import LedgerHalted
+from consent_service.ledger.watch import Watch
+from consent_service.ledger.witness import Witness, Witnesses
 from tests.ledger.conftest import Ledger
 
 
@@ -107,12 +112,10 @@ def test_a_new_origin_begins_a_new_log(ledger: Ledger, tmp_path: Path) -> None:
     restored = put_back(ledger, tmp_path / "copy")
     restored.sequencer.prepare()
     assert halted(restored)
-    from consent_service.clock import SystemClock
-    from consent_service.ledger.sequencer import Sequencer
-    from consent_service.ledger.watch import Watch
-
     origin = "log.example/ledger-2"
-    again = Sequencer(restored.engine, origin, "k" * 40, Watch(restored.home, origin), SystemClock())
+    watch = Watch(restored.home, origin)
+    gone = Witness(VerifierKey("w.example", COSIGNATURE, b"k" * 32), "http://127.0.0.1:9")
+    again = Sequencer(restored.engine, origin, "k" * 40, watch, SystemClock(), Witnesses((gone,)))
     again.prepare()
     assert halted(restored) is None
     again.step()
