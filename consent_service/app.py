@@ -19,13 +19,14 @@ from consent_service.clock import Clock, SystemClock
 from consent_service.config import Settings
 from consent_service.db import db, reading
 from consent_service.errors import ServiceError
-from consent_service.grants.catalogue import Catalogue
 from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import HeadRow, LedgerHalted
 from consent_service.oauth.views import blueprint as oauth
 from consent_service.oauth.views import server as oauth_server
 from consent_service.policy.api import blueprint as decisions
-from consent_service.policy.engine import PolicySet
+from consent_service.policy.choice import Rules
+from consent_service.policy.memo import Memo
+from consent_service.policy.publish import from_directory
 from consent_service.portal import access
 from consent_service.portal.views import blueprint as portal
 from consent_service.registry.eid import EidBroker
@@ -70,11 +71,12 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     db.init_app(app)
     Migrate(app, db, directory=MIGRATIONS)
     Babel(app, locale_selector=_language, timezone_selector=access.time_zone)
+    rules = from_directory(settings.policy_dir)
     provide(
         app,
         settings,
-        PolicySet.load(settings.policy_dir),
-        Catalogue.load(settings.policy_dir / "catalogue"),
+        Rules(rules.policies, rules.catalogue, Memo(rules.policies).decide),
+        rules.catalogue,
         EidBroker(
             settings.eid_issuer,
             settings.eid_client_id,

@@ -210,6 +210,12 @@ def note_read(session: Session, grant: Grant, data_set: str, now: dt.datetime) -
         end(session, grant, Status.EXHAUSTED, actor="clock", reason="read once", now=now)
 
 
+def as_settled(_session: Session, grant: Grant, now: dt.datetime) -> Grant:
+    """The grant as :func:`settle` would leave it, for who only looks: nothing is written."""
+    over = grant.status is Status.ACTIVE and now >= grant.terms.access.valid_until
+    return grant.next(Status.EXPIRED, at=now, entry_id=grant.entry_id) if over else grant
+
+
 def settle(session: Session, grant: Grant, now: dt.datetime) -> Grant:
     """The grant as it stands now: past its end it is expired, and its entry says so."""
     if grant.status is Status.ACTIVE and now >= grant.terms.access.valid_until:

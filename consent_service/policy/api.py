@@ -7,14 +7,14 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.errors import ServiceError
-from consent_service.grants.catalogue import Catalogue
-from consent_service.policy import service
+from consent_service.policy import search, service
 from consent_service.policy.choice import Rules
-from consent_service.policy.engine import PolicySet
-from consent_service.policy.schemas import load_evaluation
+from consent_service.policy.model import EvaluationRequest
+from consent_service.policy.schemas import SEMANTICS, load_evaluation, load_search, split_evaluations
 from consent_service.registry import callers
 from consent_service.registry.callers import Unauthenticated
 from consent_service.registry.model import Client, ClientRole
@@ -28,9 +28,69 @@ blueprint = Blueprint("decisions", __name__)
 def evaluation() -> Response:
     """Decide one request (section 6 of the standard): 200 with the decision, permit or deny."""
     caller = _holder()
-    question = load_evaluation(_body())
-    rules = Rules(current(PolicySet), current(Catalogue))
-    answer = service.evaluate(question, caller, rules, now)
+    return jsonify(_decision(service.evaluate(load_evaluation(_body()), caller, current(Rules), now)))
+
+
+@blueprint.post("/access/v1/evaluations")
+def evaluations() -> Response:
+    """Decide several requests (section 7): one answer each, in order, as far as the semantic goes.
+
+    What is wrong with the whole is 400; what is wrong with one of them is a deny that says so.
+    """
+    caller = _holder()
+    body = _body()
+    questions, semantic = split_evaluations(body)
+    if not questions:  # section 7.1: without an array it is a single evaluation
+        return jsonify(_decision(service.evaluate(load_evaluation(body), caller, current(Rules), now)))
+    stop_at, answers = SEMANTICS[semantic], [_try(one) for one in questions]
+    results: list[dict[str, Any]] = []
+    at = 0
+    while at < len(answers):
+        refusal = answers[at]
+        if isinstance(refusal, dict):
+            results.append(refusal)
+            at += 1
+            if stop_at is False:  # a failure is a denial
+                break
+            continue
+        until = next((n for n in range(at, len(answers)) if isinstance(answers[n], dict)), len(answers))
+        run = [one for one in answers[at:until] if not isinstance(one, dict)]
+        made = service.evaluate_all(run, caller, current(Rules), now, stop_at)
+        results += map(_decision, made)
+        if made and stop_at is not None and made[-1].decision.permit is stop_at:
+            break
+        at = until
+    return jsonify(evaluations=results)
+
+
+@blueprint.post("/access/v1/search/<any(subject, resource, action):kind>")
+def find(kind: str) -> Response:
+    """Who may do it, to what, or what may be done (section 8); a page at a time."""
+    caller = _holder()
+    return jsonify(search.search(kind, load_search(kind, _body()), caller, current(Rules), reading(), now()))
+
+
+@blueprint.get("/.well-known/authzen-configuration")
+def metadata() -> Response:
+    """Policy decision point metadata (section 9.1 of the standard), plain and signed."""
+    settings = current(Settings)
+    base = f"{settings.issuer}/access/v1"
+    document = {
+        "policy_decision_point": settings.issuer,
+        "access_evaluation_endpoint": f"{base}/evaluation",
+        "access_evaluations_endpoint": f"{base}/evaluations",
+        "search_subject_endpoint": f"{base}/search/subject",
+        "search_resource_endpoint": f"{base}/search/resource",
+        "search_action_endpoint": f"{base}/search/action",
+    }
+    claims = {**document, "iss": settings.issuer, "iat": int(now().timestamp())}
+    signed = keys.signer(reading(), settings.secret_key).sign(claims, typ="JWT")
+    response = jsonify(**document, signed_metadata=signed)
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+def _decision(answer: service.Answer) -> dict[str, Any]:
     decision = answer.decision
     context: dict[str, Any] = {
         "id": answer.entry_id,
@@ -47,18 +107,18 @@ def evaluation() -> Response:
         context["entry_id"] = answer.entry_id
     else:
         context["error"] = {"status": 503, "message": decision.reasons[0].text}
-    return jsonify(decision=decision.permit, context=context)
+    return {"decision": decision.permit, "context": context}
 
 
-@blueprint.get("/.well-known/authzen-configuration")
-def metadata() -> Response:
-    """Policy decision point metadata (section 9.1 of the standard)."""
-    issuer = current(Settings).issuer
-    response = jsonify(
-        policy_decision_point=issuer, access_evaluation_endpoint=f"{issuer}/access/v1/evaluation"
-    )
-    response.headers["Cache-Control"] = "public, max-age=300"
-    return response
+def _try(question: object) -> EvaluationRequest | dict[str, Any]:
+    """A question, or the deny that says what is wrong with it (section 7.2.1)."""
+    try:
+        return load_evaluation(question)
+    except ServiceError as error:
+        return {
+            "decision": False,
+            "context": {"error": {"status": error.status, "message": error.description}},
+        }
 
 
 @blueprint.errorhandler(ServiceError)

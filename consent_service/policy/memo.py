@@ -30,7 +30,10 @@ END, LIMIT = ({".": {"left": GRANT, "attr": name}} for name in ("valid_until", "
 
 
 class Memo:
-    """``decide`` with a memory, for one policy set; not shared between threads."""
+    """``decide`` with a memory, for one policy set.
+
+    Threads may share it: two that miss at once decide twice, and say the same.
+    """
 
     def __init__(self, policy_set: PolicySet) -> None:
         text = "\n".join(one for name, one in policy_set.files.items() if name.endswith(".cedar"))

@@ -16,6 +16,15 @@ from consent_service.web.problems import first_problem
 MOST_CHARACTERS = 1024
 MOST_MEMBERS = 64
 DEEPEST = 8
+MOST_EVALUATIONS = 1000
+MOST_RESULTS = 100
+MEMBERS = ("subject", "action", "resource", "context")
+SEMANTICS: dict[str, bool | None] = {
+    "execute_all": None,
+    "deny_on_first_deny": False,
+    "permit_on_first_permit": True,
+}
+"""Each with the decision after which nothing more is decided."""
 
 _NAME = validate.And(
     validate.Length(min=1, max=MOST_CHARACTERS),
@@ -99,6 +108,88 @@ class EvaluationSchema(_Part):
             resource_properties=data["resource"]["properties"],
             context=data["context"],
         )
+
+
+class PageSchema(_Part):
+    """Which part of a search's results (section 8.2)."""
+
+    token = fields.String(load_default="", validate=validate.Length(max=MOST_CHARACTERS))
+    limit = fields.Integer(load_default=MOST_RESULTS, strict=True, validate=validate.Range(min=0))
+
+
+class KindSchema(_Part):
+    """What is searched for: its type; an id is ignored."""
+
+    type = fields.String(required=True, validate=_NAME)
+    properties = _object()
+
+
+class SubjectSearchSchema(_Part):
+    """``POST /access/v1/search/subject``."""
+
+    subject = fields.Nested(KindSchema, required=True)
+    action = fields.Nested(ActionSchema, required=True)
+    resource = fields.Nested(EntitySchema, required=True)
+    context = _object()
+    page = fields.Nested(PageSchema, load_default=lambda: PageSchema().load({}))
+
+
+class ResourceSearchSchema(_Part):
+    """``POST /access/v1/search/resource``."""
+
+    subject = fields.Nested(EntitySchema, required=True)
+    action = fields.Nested(ActionSchema, required=True)
+    resource = fields.Nested(KindSchema, required=True)
+    context = _object()
+    page = fields.Nested(PageSchema, load_default=lambda: PageSchema().load({}))
+
+
+class ActionSearchSchema(_Part):
+    """``POST /access/v1/search/action``."""
+
+    subject = fields.Nested(EntitySchema, required=True)
+    resource = fields.Nested(EntitySchema, required=True)
+    context = _object()
+    page = fields.Nested(PageSchema, load_default=lambda: PageSchema().load({}))
+
+
+SEARCHES: dict[str, type[Schema]] = {
+    "subject": SubjectSearchSchema,
+    "resource": ResourceSearchSchema,
+    "action": ActionSearchSchema,
+}
+
+
+def load_search(kind: str, document: object) -> dict[str, Any]:
+    """Check the body of a search of this kind.
+
+    :raises ServiceError: ``invalid_request`` with one sentence that names the member
+    """
+    if not isinstance(document, dict):
+        raise ServiceError("invalid_request", "the body must be a JSON object")
+    try:
+        return dict(SEARCHES[kind]().load(document))
+    except ValidationError as error:
+        raise ServiceError("invalid_request", first_problem(error.messages_dict)) from error
+
+
+def split_evaluations(document: object) -> tuple[list[object], str]:
+    """The questions of an evaluations request with their defaults (section 7.1.1), and its semantic.
+
+    :raises ServiceError: ``invalid_request``, for what is wrong with the whole of it
+    """
+    if not isinstance(document, dict):
+        raise ServiceError("invalid_request", "the body must be a JSON object")
+    given, options = document.get("evaluations", []), document.get("options", {})
+    if not isinstance(given, list) or not isinstance(options, dict):
+        raise ServiceError("invalid_request", "evaluations must be an array and options an object")
+    if len(given) > MOST_EVALUATIONS:
+        raise ServiceError("invalid_request", f"at most {MOST_EVALUATIONS} evaluations at once")
+    semantic = options.get("evaluations_semantic", "execute_all")
+    if semantic not in SEMANTICS:
+        raise ServiceError("invalid_request", f"evaluations_semantic must be one of {', '.join(SEMANTICS)}")
+    defaults = {name: document[name] for name in MEMBERS if name in document}
+    return [{**defaults, **one} if isinstance(one, dict) else one for one in given], semantic
 
 
 def load_evaluation(document: object) -> EvaluationRequest:

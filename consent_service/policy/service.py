@@ -54,16 +54,38 @@ def evaluate(
 
     :param clock: asked once the locks are held, so that times in the ledger follow its order
     """
-    owner = owner_of(request)
+    [answer] = evaluate_all([request], caller, rules, clock)
+    return answer
 
-    def work(session: Session) -> Answer:
-        return _record(session, request, caller, rules, clock())
 
+def evaluate_all(
+    requests: Sequence[EvaluationRequest],
+    caller: Client,
+    rules: Rules,
+    clock: Callable[[], dt.datetime],
+    stop_at: bool | None = None,  # noqa: FBT001
+) -> list[Answer]:
+    """Decide several requests in one transaction, in order; what one uses up, the next one lacks.
+
+    :param stop_at: stop after the first decision that is this one; what comes after it is neither
+        decided nor recorded
+    """
+
+    def work(session: Session) -> list[Answer]:
+        answers: list[Answer] = []
+        for request in requests:
+            answers.append(_record(session, request, caller, rules, clock()))
+            if answers[-1].decision.permit is stop_at:
+                break
+        return answers
+
+    owners = {owner for one in requests if (owner := owner_of(one)) is not None}
     try:
-        return together(work, *([ledger.of_owner(owner)] if owner else []), shared=[ledger.REGISTRY])
+        return together(work, *map(ledger.of_owner, owners), shared=[ledger.REGISTRY])
     except (SQLAlchemyError, LedgerHalted) as error:
         structlog.get_logger().error("decision not recorded", exception=type(error).__name__)
-        return Answer(Decision(False, (UNWRITABLE,), (), rules.policies.digest), None, None)
+        denied = Answer(Decision(False, (UNWRITABLE,), (), rules.policies.digest), None, None)
+        return [denied] * (1 if stop_at is False else len(requests))
 
 
 def _record(
@@ -97,6 +119,7 @@ class Tables:
     session: Session
     caller: Client
     now: dt.datetime
+    settle: Callable[[Session, Grant, dt.datetime], Grant] = grants.settle
 
     def party(self, client_id: str) -> PartyFacts | None:
         client = parties.find(self.session, client_id)
@@ -116,11 +139,11 @@ class Tables:
 
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         found = store.current(self.session, owner, grant_id)
-        return grants.settle(self.session, found, self.now) if found else None
+        return self.settle(self.session, found, self.now) if found else None
 
     def grants_to(self, owner: str, client_id: str) -> Sequence[Grant]:
         found = store.current_of_owner(self.session, owner, client_id)
-        settled = [grants.settle(self.session, one, self.now) for one in found]
+        settled = [self.settle(self.session, one, self.now) for one in found]
         return newest_first(settled)  # again: a grant that was ended just now has a new version
 
     def reads(self, grant: Grant, data_set: str) -> int:

@@ -1,0 +1,114 @@
+"""Searches (AuthZEN Authorization API 1.0 section 8): what a decision would permit.
+
+A search decides each candidate by the same function as a request would be, and records
+nothing: it opens nothing. Candidates are who has a grant of the owner, the data sets of the
+catalogue, the schema's actions, and the static entities of the policy directory.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy.orm import Session
+
+from consent_service.errors import ServiceError
+from consent_service.grants import service as grants
+from consent_service.grants import store
+from consent_service.policy.choice import Rules, choose, owner_of
+from consent_service.policy.model import EvaluationRequest
+from consent_service.policy.schemas import MOST_RESULTS
+from consent_service.policy.service import Tables
+from consent_service.registry.model import Client
+
+
+def search(
+    kind: str, asked: Mapping[str, Any], caller: Client, rules: Rules, session: Session, now: dt.datetime
+) -> dict[str, Any]:
+    """Answer a search.
+
+    :param kind: ``subject``, ``resource`` or ``action``
+    :param asked: the checked body (:func:`consent_service.policy.schemas.load_search`)
+    :raises ServiceError: ``invalid_request``: a page token of another search
+    """
+    known = Tables(session, caller, now, grants.as_settled)
+    found = [
+        result
+        for result, request in _candidates(kind, asked, rules, session)
+        if choose(request, caller.client_id, known, rules, now).decision
+    ]
+    start, limit = _start(kind, asked), min(asked["page"]["limit"], MOST_RESULTS)
+    page = found[start : start + limit]
+    more = start + limit < len(found) and limit > 0
+    return {
+        "page": {
+            "next_token": _token(kind, asked, start + limit) if more else "",
+            "count": len(page),
+            "total": len(found),
+        },
+        "results": page,
+    }
+
+
+def _candidates(
+    kind: str, asked: Mapping[str, Any], rules: Rules, session: Session
+) -> Iterator[tuple[dict[str, Any], EvaluationRequest]]:
+    for part in _parts(kind, asked, rules, session):
+        result = {"name": part["name"]} if kind == "action" else {"type": part["type"], "id": part["id"]}
+        yield result, _request({**asked, kind: part})
+
+
+def _parts(kind: str, asked: Mapping[str, Any], rules: Rules, session: Session) -> Iterator[dict[str, Any]]:
+    """Everything that could stand where the search leaves a place, in a stable order."""
+    if kind == "action":
+        yield from ({"name": name, "properties": {}} for name in sorted(rules.policies.declared.contexts))
+        return
+    wanted, properties = asked[kind]["type"], asked[kind]["properties"]
+    ids = {entity_id for entity_type, entity_id in rules.policies.entities if entity_type == wanted}
+    if wanted == "dataset":
+        ids |= set(rules.catalogue.data_sets)
+    if wanted == "party" and kind == "subject":
+        request = _request({**asked, "subject": {"type": wanted, "id": "-", "properties": {}}})
+        owner = owner_of(request)
+        ids |= {one.client_id for one in store.current_of_owner(session, owner)} if owner else set()
+    yield from ({"type": wanted, "id": one, "properties": properties} for one in sorted(ids))
+
+
+def _request(parts: Mapping[str, Any]) -> EvaluationRequest:
+    subject, action, resource = parts["subject"], parts["action"], parts["resource"]
+    return EvaluationRequest(
+        subject_type=subject["type"],
+        subject_id=subject["id"],
+        subject_properties=subject["properties"],
+        action=action["name"],
+        action_properties=action["properties"],
+        resource_type=resource["type"],
+        resource_id=resource["id"],
+        resource_properties=resource["properties"],
+        context=parts["context"],
+    )
+
+
+def _start(kind: str, asked: Mapping[str, Any]) -> int:
+    token = asked["page"]["token"]
+    if not token:
+        return 0
+    try:
+        start = int(base64.urlsafe_b64decode(token).partition(b".")[0])
+    except (binascii.Error, ValueError):
+        start = -1
+    if start < 0 or _token(kind, asked, start) != token:
+        raise ServiceError("invalid_request", "page.token belongs to another search: begin anew")
+    return start
+
+
+def _token(kind: str, asked: Mapping[str, Any], start: int) -> str:
+    """Where the next page begins, bound to everything that was asked."""
+    same = {**asked, "page": {"limit": asked["page"]["limit"]}, "kind": kind}
+    bound = hashlib.sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return base64.urlsafe_b64encode(f"{start}.{bound}".encode()).decode()
