@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from consent_service import commands
-from consent_service.config import from_environ
+from consent_service.config import from_environ, policy_dir_from
 from consent_service.errors import ConfigurationError, ServiceError
 from consent_service.grants.catalogue import CatalogueError
 from consent_service.policy.engine import PolicyError
@@ -203,6 +203,35 @@ def ledger_erase(entry_ids: tuple[str, ...], person: str | None, reason: str) ->
 
     for line in command.erase(from_environ(os.environ), entry_ids, person, reason):
         click.echo(line)
+
+
+@main.group()
+def policy() -> None:
+    """The policies that decide."""
+
+
+DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@policy.command("test")
+@click.argument("directory", required=False, type=DIRECTORY)
+@clear
+def policy_test(directory: Path | None) -> None:
+    """Run the cases in DIRECTORY/tests (by default CONSENT_POLICY_DIR's); exit 1 on any surprise."""
+    from consent_service.commands import policy as command
+
+    sys.exit(command.test(directory or policy_dir_from(os.environ)))
+
+
+@policy.command("diff")
+@click.argument("before", type=DIRECTORY)
+@click.argument("after", type=DIRECTORY)
+@clear
+def policy_diff(before: Path, after: Path) -> None:
+    """Show which cases come out otherwise; for recorded decisions see `ledger replay --policies`."""
+    from consent_service.commands import policy as command
+
+    sys.exit(command.diff(before, after))
 
 
 @main.group()

@@ -72,7 +72,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         secret_key=_secret_key(environ.get("CONSENT_SECRET_KEY", ""), home, sandbox=sandbox),
         home=home,
         database_url=database_url_from(environ),
-        policy_dir=_policy_dir(environ.get("CONSENT_POLICY_DIR", "")),
+        policy_dir=policy_dir_from(environ),
         sandbox=sandbox,
         trusted_proxies=_count(environ, "CONSENT_TRUSTED_PROXIES"),
         eid_issuer=_url(environ, "CONSENT_EID_ISSUER"),
@@ -146,7 +146,12 @@ def _secret_key(value: str, home: Path, *, sandbox: bool) -> str:
     return path.read_text().strip()
 
 
-def _policy_dir(value: str) -> Path:
+def policy_dir_from(environ: Mapping[str, str]) -> Path:
+    """``CONSENT_POLICY_DIR``, by default the policies that come with the service.
+
+    :raises ConfigurationError: no schema there
+    """
+    value = environ.get("CONSENT_POLICY_DIR", "")
     directory = Path(value).resolve() if value else POLICIES
     if not (directory / "schema.cedarschema").is_file():
         raise ConfigurationError(f"CONSENT_POLICY_DIR has no schema.cedarschema: {directory}")
