@@ -97,17 +97,7 @@ class EvaluationSchema(_Part):
 
     @post_load
     def to_model(self, data: dict[str, Any], **_options: Any) -> EvaluationRequest:
-        return EvaluationRequest(
-            subject_type=data["subject"]["type"],
-            subject_id=data["subject"]["id"],
-            subject_properties=data["subject"]["properties"],
-            action=data["action"]["name"],
-            action_properties=data["action"]["properties"],
-            resource_type=data["resource"]["type"],
-            resource_id=data["resource"]["id"],
-            resource_properties=data["resource"]["properties"],
-            context=data["context"],
-        )
+        return EvaluationRequest.from_json(data)
 
 
 class PageSchema(_Part):

@@ -60,7 +60,7 @@ def _candidates(
 ) -> Iterator[tuple[dict[str, Any], EvaluationRequest]]:
     for part in _parts(kind, asked, rules, session):
         result = {"name": part["name"]} if kind == "action" else {"type": part["type"], "id": part["id"]}
-        yield result, _request({**asked, kind: part})
+        yield result, EvaluationRequest.from_json({**asked, kind: part})
 
 
 def _parts(kind: str, asked: Mapping[str, Any], rules: Rules, session: Session) -> Iterator[dict[str, Any]]:
@@ -73,25 +73,10 @@ def _parts(kind: str, asked: Mapping[str, Any], rules: Rules, session: Session) 
     if wanted == "dataset":
         ids |= set(rules.catalogue.data_sets)
     if wanted == "party" and kind == "subject":
-        request = _request({**asked, "subject": {"type": wanted, "id": "-", "properties": {}}})
-        owner = owner_of(request)
+        anybody = {"type": wanted, "id": "-", "properties": {}}
+        owner = owner_of(EvaluationRequest.from_json({**asked, "subject": anybody}))
         ids |= {one.client_id for one in store.current_of_owner(session, owner)} if owner else set()
     yield from ({"type": wanted, "id": one, "properties": properties} for one in sorted(ids))
-
-
-def _request(parts: Mapping[str, Any]) -> EvaluationRequest:
-    subject, action, resource = parts["subject"], parts["action"], parts["resource"]
-    return EvaluationRequest(
-        subject_type=subject["type"],
-        subject_id=subject["id"],
-        subject_properties=subject["properties"],
-        action=action["name"],
-        action_properties=action["properties"],
-        resource_type=resource["type"],
-        resource_id=resource["id"],
-        resource_properties=resource["properties"],
-        context=parts["context"],
-    )
 
 
 def _start(kind: str, asked: Mapping[str, Any]) -> int:
