@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, String, Text, func, select, update
+from sqlalchemy import JSON, BigInteger, Index, String, Text, bindparam, func, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
@@ -69,18 +69,7 @@ class GrantRow(Base):
     )
 
     def to_model(self) -> Grant:
-        return Grant(
-            grant_id=self.grant_id,
-            version=self.version,
-            owner=self.owner,
-            party=self.party,
-            client_id=self.client_id,
-            terms=terms_from_json(self.terms),
-            status=Status(self.status),
-            created_at=self.created_at,
-            entry_id=self.entry_id,
-            reason=self.reason,
-        )
+        return _grant(self)
 
 
 class ReadsRow(Base):
@@ -162,15 +151,28 @@ def add_version(session: Session, grant: Grant) -> None:
     session.flush()
 
 
+# On the path of every decision: plain statements, made once, without the object mapper's share.
+_GRANT, _READS = GrantRow.__table__, ReadsRow.__table__
+_CURRENT = (
+    select(_GRANT)
+    .where(_GRANT.c.owner == bindparam("owner"), _GRANT.c.grant_id == bindparam("grant_id"))
+    .order_by(_GRANT.c.version.desc())
+    .limit(1)
+)
+_COUNTER = (
+    _READS.c.owner == bindparam("b_owner"),
+    _READS.c.grant_id == bindparam("b_grant_id"),
+    _READS.c.data_set == bindparam("b_data_set"),
+    _READS.c.window_start == bindparam("b_window_start"),
+)
+_COUNTED = select(_READS.c.reads).where(*_COUNTER)
+_COUNT = update(ReadsRow).where(*_COUNTER).values(reads=_READS.c.reads + 1)
+
+
 def current(session: Session, owner: str, grant_id: str) -> Grant | None:
     """The version of a grant that counts, or None."""
-    row = session.scalar(
-        select(GrantRow)
-        .where(GrantRow.owner == owner, GrantRow.grant_id == grant_id)
-        .order_by(GrantRow.version.desc())
-        .limit(1)
-    )
-    return row.to_model() if row else None
+    row = session.connection().execute(_CURRENT, {"owner": owner, "grant_id": grant_id}).first()
+    return _grant(row) if row else None
 
 
 def current_of_owner(session: Session, owner: str, client_id: str | None = None) -> list[Grant]:
@@ -197,19 +199,38 @@ def current_of_owner(session: Session, owner: str, client_id: str | None = None)
 
 def reads(session: Session, grant: Grant, data_set: str, window: dt.datetime) -> int:
     """How many reads of a data set this grant permitted in a window."""
-    row = session.get(ReadsRow, (grant.owner, grant.grant_id, data_set, window), populate_existing=True)
-    return row.reads if row else 0
+    found = session.connection().execute(_COUNTED, _counted(grant, data_set, window)).scalar()
+    return int(found or 0)
 
 
 def count_read(session: Session, grant: Grant, data_set: str, window: dt.datetime) -> None:
     """Count one more; the caller holds the owner's lock, so nobody counts beside it."""
-    row = session.get(ReadsRow, (grant.owner, grant.grant_id, data_set, window), populate_existing=True)
-    if row is None:
-        session.add(
-            ReadsRow(
-                owner=grant.owner, grant_id=grant.grant_id, data_set=data_set, window_start=window, reads=1
-            )
-        )
-    else:
-        row.reads += 1
-    session.flush()
+    key = _counted(grant, data_set, window)
+    if session.connection().execute(_COUNT, key).rowcount == 0:
+        first = {name.removeprefix("b_"): value for name, value in key.items()} | {"reads": 1}
+        session.connection().execute(insert(ReadsRow), first)
+
+
+def _counted(grant: Grant, data_set: str, window: dt.datetime) -> dict[str, Any]:
+    return {
+        "b_owner": grant.owner,
+        "b_grant_id": grant.grant_id,
+        "b_data_set": data_set,
+        "b_window_start": window,
+    }
+
+
+def _grant(row: Any) -> Grant:
+    """A version from a row of its columns."""
+    return Grant(
+        grant_id=row.grant_id,
+        version=row.version,
+        owner=row.owner,
+        party=row.party,
+        client_id=row.client_id,
+        terms=terms_from_json(row.terms),
+        status=Status(row.status),
+        created_at=row.created_at,
+        entry_id=row.entry_id,
+        reason=row.reason,
+    )

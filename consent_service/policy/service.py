@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -32,6 +32,7 @@ from consent_service.policy.choice import Made, Rules, asked_of, choose, newest_
 from consent_service.policy.model import Decision, EvaluationRequest, PartyFacts, Reason
 from consent_service.registry import parties
 from consent_service.registry.model import Client, ClientRole, Standing
+from consent_service.registry.parties import Part
 
 UNWRITABLE = Reason(
     "ledger-unavailable", "The decision could not be recorded, and what is not recorded is not permitted."
@@ -73,8 +74,10 @@ def evaluate_all(
 
     def work(session: Session) -> list[Answer]:
         answers: list[Answer] = []
+        known = Tables(session, caller, clock())
         for request in requests:
-            answers.append(_record(session, request, caller, rules, clock()))
+            known = replace(known, now=clock())
+            answers.append(_record(known, request, rules))
             if answers[-1].decision.permit is stop_at:
                 break
         return answers
@@ -88,10 +91,9 @@ def evaluate_all(
         return [denied] * (1 if stop_at is False else len(requests))
 
 
-def _record(
-    session: Session, request: EvaluationRequest, caller: Client, rules: Rules, now: dt.datetime
-) -> Answer:
-    made = choose(request, caller.client_id, Tables(session, caller, now), rules, now)
+def _record(known: Tables, request: EvaluationRequest, rules: Rules) -> Answer:
+    session, caller, now = known.session, known.caller, known.now
+    made = choose(request, caller.client_id, known, rules, now)
     decision, grant = made.decision, made.grant
     entry = ledger.append(
         session,
@@ -113,29 +115,35 @@ def _record(
 class Tables:
     """What the tables know at this moment (:class:`consent_service.policy.choice.Known`).
 
-    A grant whose time is over is ended here, before anything is decided under it.
+    A grant whose time is over is ended here, before anything is decided under it. Who takes part
+    is looked up once: the registry's lock keeps it as it is for as long as the transaction lives.
     """
 
     session: Session
     caller: Client
     now: dt.datetime
     settle: Callable[[Session, Grant, dt.datetime], Grant] = grants.settle
+    parts: dict[str, Part | None] = field(default_factory=dict)
+    served: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
 
     def party(self, client_id: str) -> PartyFacts | None:
-        client = parties.find(self.session, client_id)
-        if client is None or client.role is not ClientRole.PARTY:
+        part = self._part(client_id)
+        if part is None or part.role != ClientRole.PARTY:
             return None
-        return PartyFacts(client.client_id, client.organisation.identifier, _standing(client))
+        return PartyFacts(client_id, part.organisation, _standing(active=part.active))
 
     def standing(self, client_id: str) -> str:
-        return _standing(self._client(client_id))  # it may have been suspended since it signed in
+        part = self._part(client_id)  # it may have been suspended since it signed in
+        return _standing(active=part.active if part else self.caller.active)
 
     def holders_of(self, locations: Sequence[str]) -> dict[str, str]:
-        found = parties.holders_of(self.session, locations)
-        return {location: client.client_id for location, client in found.items()}
+        key = tuple(locations)
+        if key not in self.served:
+            self.served[key] = parties.served_by(self.session, locations) if locations else {}
+        return self.served[key]
 
     def has_resources(self, client_id: str) -> bool:
-        return bool(self._client(client_id).resources)
+        return parties.serves_any(self.session, client_id)
 
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         found = store.current(self.session, owner, grant_id)
@@ -149,12 +157,14 @@ class Tables:
     def reads(self, grant: Grant, data_set: str) -> int:
         return grants.reads_so_far(self.session, grant, data_set, self.now)
 
-    def _client(self, client_id: str) -> Client:
-        return parties.find(self.session, client_id) or self.caller
+    def _part(self, client_id: str) -> Part | None:
+        if client_id not in self.parts:
+            self.parts[client_id] = parties.part_of(self.session, client_id)
+        return self.parts[client_id]
 
 
-def _standing(client: Client) -> str:
-    return (Standing.ACTIVE if client.active else Standing.SUSPENDED).value
+def _standing(*, active: bool) -> str:
+    return (Standing.ACTIVE if active else Standing.SUSPENDED).value
 
 
 def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[str, Any]:
