@@ -74,6 +74,7 @@ bench: install-dev
 	@command -v wrk >/dev/null || { echo "installing wrk"; \
 	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; $$as apt-get update -qq && $$as apt-get install -y -qq wrk >/dev/null; }
 	$(BIN)/python benchmarks/servers.py
+	$(BIN)/python -m benchmarks.decisions
 
 conformance: install-dev
 	$(BIN)/python docs/conformance.py
