@@ -24,9 +24,8 @@ from consent_service.ledger.store import HeadRow, LedgerHalted
 from consent_service.oauth.views import blueprint as oauth
 from consent_service.oauth.views import server as oauth_server
 from consent_service.policy.api import blueprint as decisions
-from consent_service.policy.choice import Rules
-from consent_service.policy.memo import Memo
 from consent_service.policy.publish import from_directory
+from consent_service.policy.rulebook import Rulebook
 from consent_service.portal import access
 from consent_service.portal.views import blueprint as portal
 from consent_service.registry.eid import EidBroker
@@ -71,12 +70,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     db.init_app(app)
     Migrate(app, db, directory=MIGRATIONS)
     Babel(app, locale_selector=_language, timezone_selector=access.time_zone)
-    rules = from_directory(settings.policy_dir)
+    book = Rulebook(from_directory(settings.policy_dir))
     provide(
         app,
         settings,
-        Rules(rules.policies, rules.catalogue, Memo(rules.policies).decide),
-        rules.catalogue,
+        book,
         EidBroker(
             settings.eid_issuer,
             settings.eid_client_id,
@@ -85,6 +83,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         ),
         clock=clock or SystemClock(),
         register=_register(settings),
+        agreements=book,
     )
     with app.app_context():
         provide(app, Sequencer.of(db.engine, settings, clock or SystemClock()))

@@ -324,6 +324,59 @@ def party_resume(organisation: str, reason: str) -> None:
     click.echo(command.set_standing(from_environ(os.environ), organisation, "active", reason))
 
 
+@party.command("license")
+@click.argument("organisation")
+@click.argument("licence")
+@click.option("--source", required=True, help="The authority that gave it, in words that can be looked up.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), required=True)
+@clear
+def party_license(organisation: str, licence: str, source: str, until: dt.datetime) -> None:
+    """Record a LICENCE that purposes of the catalogue ask for, for example credit."""
+    from consent_service.commands import register as command
+
+    end = until.replace(tzinfo=dt.UTC)
+    click.echo(command.license_party(from_environ(os.environ), organisation, licence, source, end))
+
+
+@party.command("unlicense")
+@click.argument("organisation")
+@click.argument("licence")
+@click.option("--reason", required=True)
+@clear
+def party_unlicense(organisation: str, licence: str, reason: str) -> None:
+    """End a licence: from the next decision on, what needs it is refused."""
+    from consent_service.commands import register as command
+
+    click.echo(command.end_licence(from_environ(os.environ), organisation, licence, reason))
+
+
+@main.group()
+def owner() -> None:
+    """Owners whose data it is."""
+
+
+@owner.command("dispute")
+@click.argument("identifier")
+@click.option("--reason", required=True)
+@clear
+def owner_dispute(identifier: str, reason: str) -> None:
+    """Suspend all that an owner agreed to, because it is disputed who may act for it."""
+    from consent_service.commands import register as command
+
+    click.echo(command.dispute(from_environ(os.environ), identifier, reason, over=False))
+
+
+@owner.command("settle")
+@click.argument("identifier")
+@click.option("--reason", required=True)
+@clear
+def owner_settle(identifier: str, reason: str) -> None:
+    """Let what a dispute suspended go on."""
+    from consent_service.commands import register as command
+
+    click.echo(command.dispute(from_environ(os.environ), identifier, reason, over=True))
+
+
 @main.command()
 @click.option("--client", "client_id", required=True)
 @click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)

@@ -144,6 +144,7 @@ class World:
             keys.rotate(session, settings.secret_key, clock.now())
         made = cls(app, clock, None, None)  # type: ignore[arg-type]
         made.bank = made.register(ClientRole.PARTY, "Nordhavn Bank ASA", "0192:310041238")
+        made.license("0192:310041238")
         made.erp = made.register(
             ClientRole.HOLDER, "Skyregn Systemer AS", "0192:310052345", resource=RESOURCE
         )
@@ -158,6 +159,15 @@ class World:
         """Let the sequencer take a step, as its thread does in the running service."""
         with self.app.app_context():
             return current(Sequencer).step()
+
+    def license(self, organisation: str, licence: str = "credit") -> None:
+        """Record a licence, as an operator does."""
+        now = self.clock.now()
+        with self.app.app_context(), writing() as session:
+            until = now + dt.timedelta(days=3650)
+            parties.license_party(
+                session, organisation, licence, source="Finanstilsynet", until=until, now=now
+            )
 
     def register(
         self, role: ClientRole, name: str, organisation: str, resource: str = "", redirect: str = REDIRECT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,14 @@ from typing import Any
 import httpx2
 import yaml
 from joserfc.jwk import ECKey
+from sqlalchemy.orm import Session
 
 from consent_service.clock import SystemClock
 from consent_service.commands import CommandError
 from consent_service.commands.database import transaction
 from consent_service.config import Settings
+from consent_service.grants import disputes
+from consent_service.grants.catalogue import Catalogue
 from consent_service.registry import identifiers, parties
 from consent_service.registry.model import ClientRole, Standing
 from consent_service.registry.parties import Registration
@@ -24,6 +28,8 @@ from consent_service.registry.registers.sandbox import SandboxRegister
 from consent_service.verifier.errors import OAuthRefused, ServiceFailed
 from consent_service.verifier.keys import ClientKey
 from consent_service.verifier.service import Authenticated, Service
+
+A_YEAR = dt.timedelta(days=365)
 
 
 def client(settings: Settings, options: Mapping[str, Any]) -> str:
@@ -46,6 +52,8 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
     with transaction(settings.database_url) as session:
         parties.introduce(session, identifier, name, source)
         registered = parties.register(session, registration, SystemClock().now())
+        if settings.sandbox and registered.role is ClientRole.PARTY:
+            _sandbox_licences(session, settings, registered.organisation.identifier)
         session.commit()
     if not options["as_json"]:
         return f"registered {registered.client_id} for {registered.organisation.name}"
@@ -86,6 +94,35 @@ def set_standing(settings: Settings, organisation: str, standing: str, reason: s
     return f"{changed.name} is {changed.status}"
 
 
+def license_party(
+    settings: Settings, organisation: str, licence: str, source: str, until: dt.datetime
+) -> str:
+    """Record a licence of an organisation."""
+    with transaction(settings.database_url) as session:
+        licensed = parties.license_party(
+            session, organisation, licence, source=source, until=until, now=SystemClock().now()
+        )
+        session.commit()
+    return f"{licensed.name} has the licence {licence} until {until:%Y-%m-%d}"
+
+
+def end_licence(settings: Settings, organisation: str, licence: str, reason: str) -> str:
+    """End a licence at once."""
+    with transaction(settings.database_url) as session:
+        licensed = parties.end_licence(session, organisation, licence, reason=reason, now=SystemClock().now())
+        session.commit()
+    return f"{licensed.name} has no licence {licence} any more"
+
+
+def dispute(settings: Settings, owner: str, reason: str, *, over: bool) -> str:
+    """Note that it is disputed who may act for an owner, or that it no longer is."""
+    settle = disputes.settle if over else disputes.begin
+    with transaction(settings.database_url) as session:
+        moved = settle(session, owner, actor="operator", reason=reason, now=SystemClock().now())
+        session.commit()
+    return f"{moved} grants of {owner} " + ("go on" if over else "are suspended")
+
+
 def token(issuer: str, client_id: str, key: Path, scope: str) -> str:
     """An access token by client credentials from the service that runs at ``issuer``."""
     try:
@@ -96,6 +133,16 @@ def token(issuer: str, client_id: str, key: Path, scope: str) -> str:
     except (ServiceFailed, OAuthRefused, httpx2.HTTPError, ValueError) as error:
         raise CommandError(f"no token: {error}") from error
     return str(answer["access_token"])
+
+
+def _sandbox_licences(session: Session, settings: Settings, organisation: str) -> None:
+    """In the sandbox every party has every licence that the catalogue knows: nobody is there to ask."""
+    purposes = Catalogue.load(settings.policy_dir / "catalogue").purposes.values()
+    now = SystemClock().now()
+    for licence in sorted({one.licence for one in purposes if one.licence}):
+        parties.license_party(
+            session, organisation, licence, source="the sandbox", until=now + A_YEAR, now=now
+        )
 
 
 def _registered_name(register: Register, identifier: str) -> tuple[str, str]:

@@ -19,13 +19,15 @@ from consent_service.commands import CommandError
 from consent_service.commands.ledger import BAD, OK, database_url, progress_bar
 from consent_service.grants.store import GrantRow
 from consent_service.ledger import store
-from consent_service.policy.past import Past, Told
+from consent_service.policy.past import Past
 from consent_service.policy.publish import from_directory
 from consent_service.policy.replay import Difference, Report, replay
+from consent_service.policy.told import Told
 from consent_service.registry import parties
 from consent_service.registry.mandates import MandateRow
 from consent_service.registry.model import Standing
-from consent_service.registry.store import ClientRow, OrganisationRow
+from consent_service.registry.owners import DisputeRow
+from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow
 
 MOST_SHOWN = 20
 
@@ -81,7 +83,7 @@ def _tables(session: Session, past: Past) -> Iterator[Difference]:
             entry_id = stored.entry_id if stored else grant.entry_id if grant else ""
             yield Difference(None, entry_id, f"grant {key[1]}", _grant(grant), _grant(stored))
     for organisation in session.scalars(select(OrganisationRow)):
-        out = organisation.identifier in past.suspended
+        out = organisation.identifier in past.registry.suspended
         if out is (organisation.status == Standing.ACTIVE):
             member = f"organisation {organisation.identifier}"
             yield Difference(None, "", member, "suspended" if out else "active", organisation.status)
@@ -89,8 +91,23 @@ def _tables(session: Session, past: Past) -> Iterator[Difference]:
     mandates = {
         row.mandate_id: _mandate(row) for row in session.scalars(select(MandateRow)) if not row.ended_at
     }
-    yield from _compare("client", past.parties, clients)
-    yield from _compare("mandate", past.mandates, mandates)
+    yield from _compare("client", past.registry.parties, clients)
+    yield from _compare("mandate", past.registry.mandates, mandates)
+    licences = {
+        f"{row.organisation_id} {row.licence}": {"valid_until": row.valid_until}
+        for row in session.scalars(select(LicenceRow))
+    }
+    told_licences = {
+        f"{organisation} {licence}": {"valid_until": until}
+        for organisation, held in past.registry.licences.items()
+        for licence, until in held.items()
+    }
+    yield from _compare("licence", told_licences, licences)
+    disputes = set(session.scalars(select(DisputeRow.owner)))
+    for owner in sorted(disputes ^ past.registry.disputed):
+        yield Difference(
+            None, "", f"dispute about {owner}", owner in past.registry.disputed, owner in disputes
+        )
 
 
 def _compare(

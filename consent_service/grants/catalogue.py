@@ -6,7 +6,8 @@ directory without them has an empty catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -14,11 +15,13 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from consent_service.grants.duration import Duration, DurationError, parse_duration
+from consent_service.errors import ServiceError
+from consent_service.grants.duration import Duration, longer, parse_duration
+from consent_service.grants.model import CONSENT, Frequency, Unit, most_in
+from consent_service.registry import identifiers
 
 FALLBACK = "en"
-BASES = frozenset({"consent"})
-Kind = Literal["financial"]
+Kind = Literal["financial", "trade", "non_financial"]
 PersonalData = Literal["none", "possible"]
 
 
@@ -45,36 +48,80 @@ class DataSet:
     description: Texts
     kind: Kind
     personal_data: PersonalData
+    confirmed_for: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that may be asked for; no ``most_often`` is no limit to how often."""
+
+    data_sets: frozenset[str]
+    longest_period: Duration
+    longest_access: Duration
+    longest_retention: Duration
+    most_often: Frequency | None
+
+    def within(self, wider: Limits) -> bool:
+        """Whether these limits allow nothing that ``wider`` does not."""
+        often = wider.most_often
+        mine = most_in(self.most_often, often.unit) if often and self.most_often else None
+        return (
+            self.data_sets <= wider.data_sets
+            and not longer(self.longest_period, wider.longest_period)
+            and not longer(self.longest_access, wider.longest_access)
+            and not longer(self.longest_retention, wider.longest_retention)
+            and (often is None or (mine is not None and mine <= often.value))
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """Why it may be read, with the most that may be asked for it. ``dpv`` is the W3C DPV term."""
+    """Why it may be read. ``dpv`` is the W3C DPV term, ``licence`` what the party must hold.
+
+    ``masks`` are members of a data set that a holder leaves out for this purpose.
+    """
 
     id: str
     name: Texts
     description: Texts
     dpv: str
     legal_bases: frozenset[str]
-    data_sets: frozenset[str]
-    longest_period: Duration
-    longest_access: Duration
-    longest_retention: Duration
+    limits: Limits
+    licence: str = ""
+    onward_sharing: bool = False
+    masks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LegalBasis:
+    """A law that opens data without the owner's word; ``gdpr`` is the point of article 6(1)."""
+
+    id: str
+    law: str
+    country: str
+    gdpr: str
+    authorities: frozenset[str]
+    purpose: str
+    limits: Limits
+    notice: Duration
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Purposes and data sets by id."""
+    """Purposes, data sets and legal bases by id."""
 
     purposes: Mapping[str, Purpose] = field(default_factory=dict)
     data_sets: Mapping[str, DataSet] = field(default_factory=dict)
+    legal_bases: Mapping[str, LegalBasis] = field(default_factory=dict)
 
     @classmethod
     def load(cls, directory: Path) -> Catalogue:
-        """Read ``purposes.yaml`` and ``datasets.yaml``; a missing directory is an empty catalogue.
+        """Read ``purposes.yaml``, ``datasets.yaml`` and, if there is one, ``legal_bases.yaml``.
 
-        :raises CatalogueError: YAML that does not parse, a member missing or wrong, or a
-            purpose that names a data set which is not there
+        A missing directory is an empty catalogue.
+
+        :raises CatalogueError: YAML that does not parse, a member missing or wrong, a purpose
+            that names a data set or a law which is not there, a law wider than its purpose
         """
         if not directory.is_dir():
             return cls()
@@ -82,16 +129,30 @@ class Catalogue:
             name: _data_set(name, entry) for name, entry in _read(directory / "datasets.yaml").items()
         }
         purposes = {name: _purpose(name, entry) for name, entry in _read(directory / "purposes.yaml").items()}
+        laws = directory / "legal_bases.yaml"
+        bases = {name: _basis(name, entry) for name, entry in _read(laws).items()} if laws.is_file() else {}
         for purpose in purposes.values():
-            if unknown := purpose.data_sets - set(data_sets):
+            if unknown := purpose.limits.data_sets - set(data_sets):
                 raise CatalogueError(f"purposes.yaml: {purpose.id} names no data set: {min(unknown)}")
-        return cls(MappingProxyType(purposes), MappingProxyType(data_sets))
+            if unknown := purpose.legal_bases - {CONSENT, *bases}:
+                raise CatalogueError(f"purposes.yaml: {purpose.id} names no legal basis: {min(unknown)}")
+        for basis in bases.values():
+            served = purposes.get(basis.purpose)
+            if served is None or basis.id not in served.legal_bases:
+                raise CatalogueError(f"legal_bases.yaml: {basis.id}: its purpose does not rest on it")
+            if not basis.limits.within(served.limits):
+                raise CatalogueError(f"legal_bases.yaml: {basis.id} is wider than its purpose")
+        return cls(MappingProxyType(purposes), MappingProxyType(data_sets), MappingProxyType(bases))
 
     def purpose(self, purpose_id: str) -> Purpose | None:
         return self.purposes.get(purpose_id)
 
     def data_set(self, data_set_id: str) -> DataSet | None:
         return self.data_sets.get(data_set_id)
+
+    def legal_basis(self, basis_id: str) -> LegalBasis | None:
+        """The law with this id; consent is none."""
+        return self.legal_bases.get(basis_id)
 
 
 def _data_set(name: str, entry: Mapping[str, Any]) -> DataSet:
@@ -100,30 +161,66 @@ def _data_set(name: str, entry: Mapping[str, Any]) -> DataSet:
     for member, known in (("kind", get_args(Kind)), ("personal_data", get_args(PersonalData))):
         if entry.get(member) not in known:
             raise CatalogueError(f"{where}: {member} must be one of {', '.join(known)}")
-    return DataSet(name, *texts, kind=entry["kind"], personal_data=entry["personal_data"])
+    with _named(where):
+        confirmed = parse_duration(entry["confirmed_for"]) if "confirmed_for" in entry else None
+    return DataSet(name, *texts, entry["kind"], entry["personal_data"], confirmed)
 
 
 def _purpose(name: str, entry: Mapping[str, Any]) -> Purpose:
     where = f"purposes.yaml: {name}"
-    try:
-        purpose = Purpose(
+    with _named(where):
+        return Purpose(
             id=name,
             name=_texts(entry, "name", where),
             description=_texts(entry, "description", where),
             dpv=str(entry["dpv"]),
             legal_bases=frozenset(entry["legal_bases"]),
-            data_sets=frozenset(entry["data_sets"]),
-            longest_period=parse_duration(entry["longest_period"]),
-            longest_access=parse_duration(entry["longest_access"]),
-            longest_retention=parse_duration(entry["longest_retention"]),
+            limits=_limits(entry),
+            licence=str(entry.get("licence", "")),
+            onward_sharing=entry.get("onward_sharing", False) is True,
+            masks={one: tuple(map(str, members)) for one, members in entry.get("mask", {}).items()},
         )
+
+
+def _basis(name: str, entry: Mapping[str, Any]) -> LegalBasis:
+    where = f"legal_bases.yaml: {name}"
+    with _named(where):
+        if name == CONSENT or entry["gdpr"] not in {"c", "e"}:
+            raise CatalogueError(f"{where}: a law is point c or e of GDPR article 6(1), and is not consent")
+        return LegalBasis(
+            id=name,
+            law=str(entry["law"]),
+            country=str(entry["country"]),
+            gdpr=entry["gdpr"],
+            authorities=frozenset(map(identifiers.parse, entry["authorities"])),
+            purpose=str(entry["purpose"]),
+            limits=_limits(entry),
+            notice=parse_duration(entry["notice"]),
+        )
+
+
+def _limits(entry: Mapping[str, Any]) -> Limits:
+    often = entry.get("most_often")
+    return Limits(
+        data_sets=frozenset(entry["data_sets"]),
+        longest_period=parse_duration(entry["longest_period"]),
+        longest_access=parse_duration(entry["longest_access"]),
+        longest_retention=parse_duration(entry["longest_retention"]),
+        most_often=Frequency(Unit(often["unit"]), int(often["value"])) if often else None,
+    )
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Whatever is wrong with an entry, the error says in which."""
+    try:
+        yield
     except KeyError as error:
         raise CatalogueError(f"{where}: {error.args[0]} is missing") from error
-    except (TypeError, DurationError) as error:
+    except ServiceError as error:
+        raise CatalogueError(f"{where}: {error.description}") from error
+    except (TypeError, ValueError, AttributeError) as error:
         raise CatalogueError(f"{where}: {error}") from error
-    if not purpose.legal_bases <= BASES:
-        raise CatalogueError(f"{where}: legal_bases knows only {sorted(BASES)}")
-    return purpose
 
 
 def _texts(entry: object, member: str, where: str) -> Texts:

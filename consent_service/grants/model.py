@@ -30,6 +30,10 @@ class Unit(StrEnum):
     YEAR = "year"
 
 
+CONSENT = "consent"
+"""The legal basis that is the owner's own word; every other is a law's, by its id in the catalogue."""
+
+
 class Status(StrEnum):
     """Every state of a request and of the grant that answers it.
 
@@ -44,12 +48,19 @@ class Status(StrEnum):
     REVOKED = "revoked"
     EXPIRED = "expired"
     EXHAUSTED = "exhausted"
+    SUSPENDED = "suspended"
+    NOTIFIED = "notified"
+    ENDED = "ended"
 
 
 ARROWS: dict[Status, frozenset[Status]] = {
     Status.REQUESTED: frozenset({Status.OPEN, Status.LAPSED}),
     Status.OPEN: frozenset({Status.ACTIVE, Status.DECLINED, Status.LAPSED}),
-    Status.ACTIVE: frozenset({Status.REVOKED, Status.EXPIRED, Status.EXHAUSTED}),
+    Status.ACTIVE: frozenset(
+        {Status.REVOKED, Status.EXPIRED, Status.EXHAUSTED, Status.SUSPENDED, Status.ENDED}
+    ),
+    Status.SUSPENDED: frozenset({Status.ACTIVE, Status.REVOKED, Status.EXPIRED, Status.ENDED}),
+    Status.NOTIFIED: frozenset({Status.ACTIVE, Status.ENDED}),
 }
 """The life cycle of DESIGN section 5, as far as it is built. A state without a row is an end."""
 
@@ -89,6 +100,25 @@ class Frequency:
 
     unit: Unit
     value: int
+
+
+_ORDER = (Unit.HOUR, Unit.DAY, Unit.WEEK, Unit.MONTH, Unit.YEAR)
+_WINDOWS = {
+    Unit.HOUR: (1, 24, 168, 744, 8784),
+    Unit.DAY: (1, 1, 7, 31, 366),
+    Unit.WEEK: (1, 1, 1, 6, 54),
+    Unit.MONTH: (1, 1, 1, 1, 12),
+    Unit.YEAR: (1, 1, 1, 1, 1),
+}
+"""How many calendar windows of a unit one window of each unit of ``_ORDER`` can touch."""
+
+
+def most_in(frequency: Frequency, unit: Unit) -> int:
+    """The most reads that a frequency can put into one calendar window of ``unit``.
+
+    All of a month's reads can fall on one day, and a month can touch six weeks.
+    """
+    return frequency.value * _WINDOWS[frequency.unit][_ORDER.index(unit)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +189,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One immutable version of a grant: the owner's answer to a request."""
+    """One immutable version of a grant: the owner's answer to a request, or a law's.
+
+    ``given_at`` is the same in every version: from when on it counts.
+    """
 
     grant_id: str
     version: int
@@ -170,7 +203,13 @@ class Grant:
     status: Status
     created_at: dt.datetime
     entry_id: str
+    given_at: dt.datetime
     reason: str = ""
+
+    @property
+    def by_law(self) -> bool:
+        """Whether a law opens it, and not the owner's word."""
+        return self.terms.legal_basis != CONSENT
 
     def next(self, status: Status, *, at: dt.datetime, entry_id: str, reason: str = "") -> Grant:
         """The version after this one in another state; raises :class:`InvalidTransition`."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from consent_service.clock import rfc3339
 from consent_service.errors import ServiceError
-from consent_service.grants import store
+from consent_service.grants import agreement, store
 from consent_service.grants.model import (
     Grant,
     InvalidTransition,
@@ -28,6 +30,7 @@ from consent_service.grants.model import (
 from consent_service.ledger import append as ledger
 from consent_service.ledger import store as entries
 from consent_service.ledger.model import Kind
+from consent_service.registry import parties
 from consent_service.registry.model import Client, Representation
 
 REQUEST_LIFE = dt.timedelta(minutes=30)
@@ -39,7 +42,20 @@ KINDS = {
     Status.REVOKED: Kind.GRANT_REVOKED,
     Status.EXPIRED: Kind.GRANT_EXPIRED,
     Status.EXHAUSTED: Kind.GRANT_EXHAUSTED,
+    Status.SUSPENDED: Kind.GRANT_SUSPENDED,
+    Status.ACTIVE: Kind.GRANT_RESUMED,
+    Status.ENDED: Kind.GRANT_ENDED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The person who answers, the right by which they act, and when they signed in."""
+
+    person_id: str
+    right: Representation
+    signed_in_at: dt.datetime
+    language: str = "en"
 
 
 def submit(session: Session, client: Client, terms: Terms, now: dt.datetime) -> Request:
@@ -74,26 +90,31 @@ def open_request(session: Session, request_id: str, person_id: str, now: dt.date
     return _get(session, request_id)
 
 
-def approve(
-    session: Session, request_id: str, terms: Terms, by: tuple[str, Representation], now: dt.datetime
-) -> Grant:
+def approve(session: Session, request_id: str, terms: Terms, by: Answering, now: dt.datetime) -> Grant:
     """Answer a request with a grant of these terms.
 
     1. The request waits for an answer; two tabs can't both give one.
     2. The terms give nothing that was not asked for.
     3. The person represents the owner of these terms at this moment.
+    4. The policies let these terms be agreed to, by this person's sign-in; the entry names the
+       policy set that said so.
 
-    :param by: the person's id and the right by which they act
     :raises ServiceError: ``unknown_request``, ``request_closed``, ``wider_than_asked``,
         ``not_your_organisation``
+    :raises Refused: the policies say no
     """
-    person_id, right = by
-    ledger.hold(session, ledger.of_owner(right.owner), ledger.of_request(request_id))
+    person_id, right = by.person_id, by.right
+    names = ledger.of_owner(right.owner), ledger.of_request(request_id)
+    ledger.hold(session, *names, registry="reads")
     request = open_request(session, request_id, person_id, now)
     if not terms.narrower_or_equal(request.terms) or terms.access.valid_until <= now:
         raise ServiceError("wider_than_asked", "An answer can only give less than was asked for.")
     if terms.owner != right.owner or not right.holds(now):
         raise ServiceError("not_your_organisation", "You can't answer for this business.", status=403)
+    client = parties.find(session, request.client_id)
+    if client is None:
+        raise _closed(request)
+    digest = agreement.check(session, client, terms, now, signed_in_at=by.signed_in_at, language=by.language)
     grant_id = str(uuid.uuid4())
     entry = ledger.append(
         session,
@@ -102,6 +123,7 @@ def approve(
             "party": request.party,
             "client_id": request.client_id,
             "terms": terms_to_json(terms),
+            "signed_in_at": rfc3339(by.signed_in_at),
             "actor": person_id,
             "role": right.role.value,
             "source": right.source,
@@ -113,6 +135,7 @@ def approve(
         grant_id=grant_id,
         grant_version=1,
         client_id=request.client_id,
+        policy_digest=digest,
     )
     grant = Grant(
         grant_id=grant_id,
@@ -124,6 +147,7 @@ def approve(
         status=Status.ACTIVE,
         created_at=now,
         entry_id=entry.entry_id,
+        given_at=now,
     )
     store.add_version(session, grant)
     changes = {"grant_id": grant_id, "owner": right.owner, "answered_by": person_id}
@@ -163,23 +187,26 @@ def revoke(session: Session, owner: str, grant_id: str, person_id: str, now: dt.
         raise ServiceError("unknown_grant", "There is no such grant.", status=404)
     if grant.status is Status.REVOKED:
         return grant
+    if grant.by_law:
+        raise ServiceError("opened_by_law", "A law opens this, so it can't be taken back here.", status=409)
     try:
-        return end(session, grant, Status.REVOKED, actor=person_id, reason="owner", now=now)
+        return change(session, grant, Status.REVOKED, actor=person_id, reason="owner", now=now)
     except InvalidTransition:
         raise ServiceError("grant_ended", "This grant has ended already.", status=409) from None
 
 
-def end(
+def change(
     session: Session, grant: Grant, status: Status, *, actor: str, reason: str, now: dt.datetime
 ) -> Grant:
-    """Write the version in which a grant ends; the caller holds the owner's lock and gives its present one.
+    """Write a grant's next version; the caller holds the owner's lock and gives its present one.
 
     :raises InvalidTransition: the life cycle has no such arrow
     """
     check_transition(grant.status, status)
+    first_time = grant.status is Status.NOTIFIED and status is Status.ACTIVE
     entry = ledger.append(
         session,
-        KINDS[status],
+        Kind.GRANT_ACTIVATED if first_time else KINDS[status],
         {"actor": actor, "reason": reason, "party": grant.party, "client_id": grant.client_id},
         now=now,
         owner=grant.owner,
@@ -187,9 +214,9 @@ def end(
         grant_version=grant.version + 1,
         client_id=grant.client_id,
     )
-    ended = grant.next(status, at=now, entry_id=entry.entry_id, reason=reason)
-    store.add_version(session, ended)
-    return ended
+    after = grant.next(status, at=now, entry_id=entry.entry_id, reason=reason)
+    store.add_version(session, after)
+    return after
 
 
 def reads_so_far(session: Session, grant: Grant, data_set: str, now: dt.datetime) -> int:
@@ -198,29 +225,49 @@ def reads_so_far(session: Session, grant: Grant, data_set: str, now: dt.datetime
     return store.reads(session, grant, data_set, window) if window else 0
 
 
-def note_read(session: Session, grant: Grant, data_set: str, now: dt.datetime) -> None:
-    """Count a permitted read, and end a once-only grant when every data set has been read."""
+def note_read(session: Session, grant: Grant, data_set: str, now: dt.datetime) -> bool:
+    """Count a permitted read; ends a once-only grant when every data set has been read, and says so."""
     window = window_of(grant, now)
     if window is None:
-        return
+        return False
     store.count_read(session, grant, data_set, window)
     if grant.terms.access.mode is Mode.ONCE and all(
         store.reads(session, grant, name, window) for name in grant.terms.datatypes
     ):
-        end(session, grant, Status.EXHAUSTED, actor="clock", reason="read once", now=now)
+        change(session, grant, Status.EXHAUSTED, actor="clock", reason="read once", now=now)
+        return True
+    return False
 
 
 def as_settled(_session: Session, grant: Grant, now: dt.datetime) -> Grant:
     """The grant as :func:`settle` would leave it, for who only looks: nothing is written."""
-    over = grant.status is Status.ACTIVE and now >= grant.terms.access.valid_until
-    return grant.next(Status.EXPIRED, at=now, entry_id=grant.entry_id) if over else grant
+    while then := due(grant, now):
+        grant = grant.next(then, at=now, entry_id=grant.entry_id)
+    return grant
 
 
 def settle(session: Session, grant: Grant, now: dt.datetime) -> Grant:
-    """The grant as it stands now: past its end it is expired, and its entry says so."""
-    if grant.status is Status.ACTIVE and now >= grant.terms.access.valid_until:
-        return end(session, grant, Status.EXPIRED, actor="clock", reason="valid_until", now=now)
+    """The grant as it stands now: what time has changed is changed, and its entries say so."""
+    while then := due(grant, now):
+        if then is Status.ACTIVE:
+            grant = change(session, grant, then, actor="clock", reason="notice given", now=now)
+        else:
+            grant = change(session, grant, then, actor="clock", reason="valid_until", now=now)
     return grant
+
+
+def due(grant: Grant, now: dt.datetime) -> Status | None:
+    """The state into which time alone has brought a grant, or None.
+
+    Past its end it is over: expired where the owner gave it, ended where a law did. A notice
+    that has run its time makes it active.
+    """
+    if grant.status in {Status.ACTIVE, Status.SUSPENDED, Status.NOTIFIED}:
+        if now >= grant.terms.access.valid_until:
+            return Status.ENDED if grant.by_law else Status.EXPIRED
+        if grant.status is Status.NOTIFIED and now >= grant.given_at:
+            return Status.ACTIVE
+    return None
 
 
 def _get(session: Session, request_id: str) -> Request:

@@ -62,6 +62,7 @@ class GrantRow(Base):
     reason: Mapped[str] = mapped_column(Text)
     created_at: Mapped[dt.datetime] = mapped_column(Instant)
     entry_id: Mapped[str] = mapped_column(String(36))
+    given_at: Mapped[dt.datetime] = mapped_column(Instant)
 
     __table_args__ = (
         Index("ix_grant_version_owner_client_id", "owner", "client_id"),
@@ -146,6 +147,7 @@ def add_version(session: Session, grant: Grant) -> None:
             reason=grant.reason,
             created_at=grant.created_at,
             entry_id=grant.entry_id,
+            given_at=grant.given_at,
         )
     )
     session.flush()
@@ -153,12 +155,14 @@ def add_version(session: Session, grant: Grant) -> None:
 
 # On the path of every decision: plain statements, made once, without the object mapper's share.
 _GRANT, _READS = GrantRow.__table__, ReadsRow.__table__
-_CURRENT = (
-    select(_GRANT)
-    .where(_GRANT.c.owner == bindparam("owner"), _GRANT.c.grant_id == bindparam("grant_id"))
-    .order_by(_GRANT.c.version.desc())
-    .limit(1)
+_OF_GRANT = (_GRANT.c.owner == bindparam("owner"), _GRANT.c.grant_id == bindparam("grant_id"))
+_LATEST = (
+    select(_GRANT.c.version, _GRANT.c.entry_id).where(*_OF_GRANT).order_by(_GRANT.c.version.desc()).limit(1)
 )
+_VERSION = select(_GRANT).where(*_OF_GRANT, _GRANT.c.version == bindparam("version"))
+MOST_VERSIONS = 65_536
+_versions: dict[tuple[str, str, int, str], Grant] = {}
+"""Versions that were read, by their key and their ledger entry, which no two of them share."""
 _COUNTER = (
     _READS.c.owner == bindparam("b_owner"),
     _READS.c.grant_id == bindparam("b_grant_id"),
@@ -170,9 +174,23 @@ _COUNT = update(ReadsRow).where(*_COUNTER).values(reads=_READS.c.reads + 1)
 
 
 def current(session: Session, owner: str, grant_id: str) -> Grant | None:
-    """The version of a grant that counts, or None."""
-    row = session.connection().execute(_CURRENT, {"owner": owner, "grant_id": grant_id}).first()
-    return _grant(row) if row else None
+    """The version of a grant that counts, or None.
+
+    Which one that is, is always asked; what is in it never changes, so it is read once.
+    """
+    connection, key = session.connection(), {"owner": owner, "grant_id": grant_id}
+    latest = connection.execute(_LATEST, key).first()
+    if latest is None:
+        return None
+    version = (owner, grant_id, latest[0], latest[1])
+    known = _versions.get(version)
+    if known is None:
+        row = connection.execute(_VERSION, key | {"version": latest[0]}).one()
+        known = _grant(row)
+        if len(_versions) >= MOST_VERSIONS:
+            _versions.clear()
+        _versions[version] = known
+    return known
 
 
 def current_of_owner(session: Session, owner: str, client_id: str | None = None) -> list[Grant]:
@@ -232,5 +250,6 @@ def _grant(row: Any) -> Grant:
         status=Status(row.status),
         created_at=row.created_at,
         entry_id=row.entry_id,
+        given_at=row.given_at,
         reason=row.reason,
     )

@@ -14,16 +14,17 @@ import time
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 from sqlalchemy.orm import Session, SessionTransaction
 
 from consent_service.db import lock
 from consent_service.ledger.model import SALT_BYTES, Entry, Kind, canonical, commit
-from consent_service.ledger.store import NO_OWNER, PayloadRow, PendingRow, check_running
+from consent_service.ledger.store import NO_OWNER, EpochRow, PayloadRow, PendingRow, check_running
 
 REGISTRY = "registry"
 """Held by whoever changes who takes part; shared by every decision."""
 _ROWS = "ledger_rows"
+_NEXT_EPOCH = update(EpochRow.__table__).values(epoch=EpochRow.__table__.c.epoch + 1)  # type: ignore[arg-type]
 
 
 def of_owner(owner: str) -> str:
@@ -42,8 +43,9 @@ def hold(session: Session, *names: str, registry: Literal["changes", "reads"] | 
     Whatever is decided on the same facts takes the same lock, so that entries about it stand
     in the ledger in the order in which they were true.
     """
-    if registry == "changes":
-        names = (*names, REGISTRY)
+    if registry == "changes":  # before the names, as who shares it does: nobody waits for each other
+        lock(session, REGISTRY)
+        session.execute(_NEXT_EPOCH)  # whatever anybody remembers of the registry is old from here on
     lock(session, *names, shared=[REGISTRY] if registry == "reads" else [])
 
 

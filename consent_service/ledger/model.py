@@ -41,6 +41,14 @@ class Kind(StrEnum):
     MANDATE_GIVEN = "representation.mandate_given"
     MANDATE_ENDED = "representation.mandate_ended"
     PAYLOAD_ERASED = "payload.erased"
+    PARTY_LICENSED = "party.licensed"
+    PARTY_LICENCE_ENDED = "party.licence_ended"
+    GRANT_NOTIFIED = "grant.notified"
+    GRANT_ENDED = "grant.ended"
+    GRANT_SUSPENDED = "grant.suspended"
+    GRANT_RESUMED = "grant.resumed"
+    OWNER_DISPUTED = "owner.disputed"
+    OWNER_SETTLED = "owner.settled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +95,20 @@ def canonical(document: dict[str, Any]) -> bytes:
 
 
 def _check_subset(value: object) -> None:
-    if isinstance(value, float):
-        raise TypeError("a ledger document holds no floating-point number")
-    if isinstance(value, int) and abs(value) > 2**53 - 1:
-        raise TypeError("a ledger document holds no number beyond 2^53 - 1")
     if isinstance(value, dict):
         for key, member in value.items():
             if not isinstance(key, str) or not key.isascii():
                 raise TypeError(f"a ledger document's key must be ASCII text: {key!r}")
-            _check_subset(member)
+            if type(member) is not str:  # most are, and this runs for every decision
+                _check_subset(member)
     elif isinstance(value, list | tuple):
         for member in value:
-            _check_subset(member)
+            if type(member) is not str:
+                _check_subset(member)
+    elif isinstance(value, float):
+        raise TypeError("a ledger document holds no floating-point number")
+    elif isinstance(value, int) and abs(value) > 2**53 - 1:
+        raise TypeError("a ledger document holds no number beyond 2^53 - 1")
 
 
 def commit(salt: bytes, payload: bytes) -> str:

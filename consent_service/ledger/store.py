@@ -139,6 +139,23 @@ def bodies(session: Session, start: int, end: int) -> list[bytes]:
     return list(session.scalars(query.order_by(EntryRow.index)))
 
 
+class EpochRow(Base):
+    """How often who takes part, or what decides, has changed: a number to remember things under."""
+
+    __tablename__ = "registry_epoch"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+
+
+_EPOCH = select(EpochRow.__table__.c.epoch)
+
+
+def epoch(session: Session) -> int:
+    """The present epoch; under the registry's lock it stays until the transaction ends."""
+    return int(session.connection().execute(_EPOCH).scalar() or 0)
+
+
 def payloads_of(
     session: Session,
     owner: str,
@@ -169,12 +186,16 @@ def count(session: Session, owner: str, kind: Kind, grant_id: str) -> int:
     return session.scalar(query) or 0
 
 
-def last_digest(session: Session, kind: Kind) -> str | None:
-    """The digest of what was published last, of a kind such as ``policy.published``, or None."""
+def last_published(session: Session, kind: Kind) -> bytes | None:
+    """The payload of what was published last, of a kind such as ``policy.published``, or None."""
     found = payloads_of(session, NO_OWNER, [kind], limit=1)
-    if not found or found[0].body is None:
-        return None
-    digest = orjson.loads(found[0].body).get("digest")
+    return found[0].body if found else None
+
+
+def last_digest(session: Session, kind: Kind) -> str | None:
+    """The digest of what was published last, or None."""
+    body = last_published(session, kind)
+    digest = orjson.loads(body).get("digest") if body else None
     return str(digest) if digest else None
 
 

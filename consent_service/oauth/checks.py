@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import Catalogue
-from consent_service.grants.model import Terms
+from consent_service.grants.model import CONSENT, Terms
 from consent_service.grants.schemas import load_authorization_details
 from consent_service.registry.model import Client, ClientRole
 
@@ -105,10 +105,16 @@ def no_scope(ask: Pushed) -> None:
 
 
 def details_are_valid(ask: Pushed) -> None:
-    """RFC 9396 section 5, and the purpose's own bounds from the catalogue."""
-    ask.terms = load_authorization_details(
-        ask.parameters.get("authorization_details"), ask.catalogue, ask.now
-    )
+    """RFC 9396 section 5: well formed, and of what the catalogue has."""
+    ask.terms = load_authorization_details(ask.parameters.get("authorization_details"), ask.catalogue)
+
+
+def basis_is_consent(ask: Pushed) -> None:
+    """An owner is asked for nothing but consent; a law is invoked at the token endpoint."""
+    if ask.terms is not None and ask.terms.legal_basis != CONSENT:
+        raise ServiceError(
+            "invalid_authorization_details", "legal_basis must be consent where an owner is asked"
+        )
 
 
 def resource_is_a_location(ask: Pushed) -> None:
@@ -131,6 +137,7 @@ PUSHED: tuple[Callable[[Pushed], None], ...] = (
     dpop_jkt_is_a_thumbprint,
     no_scope,
     details_are_valid,
+    basis_is_consent,
     resource_is_a_location,
 )
 

@@ -8,10 +8,13 @@ from authlib.oauth2.rfc6749 import grants
 
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
-from consent_service.oauth import tokens
+from consent_service.grants import agreement, law
+from consent_service.grants.model import Status
+from consent_service.grants.schemas import load_authorization_details
+from consent_service.oauth import dpop, tokens
 from consent_service.oauth.client_auth import METHOD
 from consent_service.oauth.server import session
-from consent_service.registry.model import Client
+from consent_service.registry.model import Client, ClientRole
 from consent_service.web.current import current, now
 
 
@@ -21,14 +24,38 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
     TOKEN_ENDPOINT_AUTH_METHODS = [METHOD]  # noqa: RUF012
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
-        """Issue a bearer token, ten minutes long: for decisions, or for the ledger.
+        """Issue a token, ten minutes long: for decisions, for the ledger, or for what a law opens.
 
-        :raises ServiceError: ``invalid_scope``
+        :raises ServiceError: ``invalid_scope``, ``unauthorized_client``, ``invalid_dpop_proof``,
+            ``invalid_authorization_details``
         """
         client: Client = self.request.client.client
+        if "authorization_details" in self.request.form:
+            return 200, self._by_law(client), self.TOKEN_RESPONSE_HEADER
         scope, path = tokens.MACHINE_SCOPES[client.role]
         if (self.request.form.get("scope") or scope).split() != [scope]:
             raise ServiceError("invalid_scope", f"a {client.role}'s token has the scope {scope}")
         settings = current(Settings)
         subject = tokens.Subject(client, client.client_id, (settings.issuer + path,), scope=scope)
         return 200, tokens.access_token(session(), settings, subject, now()), self.TOKEN_RESPONSE_HEADER
+
+    def _by_law(self, client: Client) -> dict[str, Any]:
+        """Access that a law opens, for an authority's machine (RFC 9396 section 6, with no owner asked).
+
+        The token is bound to a DPoP key, as every token that opens data.
+        """
+        if client.role is not ClientRole.PARTY:
+            raise ServiceError("unauthorized_client", "this client is not a requesting party's")
+        if self.request.form.get("scope", "").strip():
+            raise ServiceError("invalid_scope", "authorization_details say all; no scope goes with them")
+        settings, moment = current(Settings), now()
+        jkt = dpop.proof_of_request(session(), f"{settings.issuer}/oauth/token", moment)
+        if jkt is None:
+            raise ServiceError("invalid_dpop_proof", "a DPoP proof is required")
+        catalogue = agreement.agreements().catalogue(session())
+        terms = load_authorization_details(self.request.form["authorization_details"], catalogue)
+        grant = law.invoke(session(), client, terms, moment)
+        if grant.status is not Status.ACTIVE:
+            begins = grant.given_at.date().isoformat()
+            raise ServiceError("authorization_pending", f"the owner is told; access begins on {begins}")
+        return tokens.access_token(session(), settings, tokens.of_grant(client, grant, jkt, None), moment)

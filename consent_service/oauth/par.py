@@ -9,8 +9,8 @@ from flask import Response, jsonify, request
 
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
+from consent_service.grants import agreement
 from consent_service.grants import service as grants
-from consent_service.grants.catalogue import Catalogue
 from consent_service.oauth import checks, dpop
 from consent_service.oauth.server import Server, session
 from consent_service.oauth.store import AuthorizationRow
@@ -25,11 +25,13 @@ def push(server: Server) -> Response:
     """Answer a pushed request with a request URI (RFC 9126 section 2.2), 201.
 
     :raises ServiceError: the first rule of :mod:`~consent_service.oauth.checks` that is not kept
+    :raises Refused: ``invalid_authorization_details``: what the policies say of these terms
     """
     moment = now()
     client = server.authenticated_client()
-    ask = checks.Pushed(client, request.form, current(Catalogue), moment)
-    terms = checks.check(ask)
+    catalogue = agreement.agreements().catalogue(session())
+    terms = checks.check(checks.Pushed(client, request.form, catalogue, moment))
+    agreement.check(session(), client, terms, moment)
     jkt = request.form.get("dpop_jkt")
     proof = dpop.proof_of_request(session(), current(Settings).issuer + request.path, moment)
     if proof and jkt and proof != jkt:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from consent_service.config import Settings
 from consent_service.db import writing
 from consent_service.errors import ServiceError
+from consent_service.grants.agreement import Refused
 from consent_service.oauth.client_auth import METHOD, OAuthClient, PrivateKeyJwt
 from consent_service.registry import parties
 from consent_service.registry.model import Client
@@ -95,7 +96,10 @@ def check_form() -> None:
 
 def error_response(error: ServiceError) -> Response:
     """An OAuth error (RFC 6749 section 5.2) from one of ours."""
-    response = jsonify(error=error.code, error_description=printable(error.description))
+    description = error.description
+    if isinstance(error, Refused):  # a developer is told by name which policies refuse
+        description = " ".join(f"{one.policy}: {one.text}" for one in error.refusals)
+    response = jsonify(error=error.code, error_description=printable(description))
     response.status_code = error.status
     return response
 

@@ -42,7 +42,7 @@ class Subject:
     authorization_id: str | None = None
 
 
-def of_grant(client: Client, grant: Grant, jkt: str, authorization_id: str) -> Subject:
+def of_grant(client: Client, grant: Grant, jkt: str, authorization_id: str | None) -> Subject:
     """A party's token under a grant: subject is the owner, audience where the data is."""
     return Subject(
         client, grant.owner, grant.terms.locations, jkt=jkt, grant=grant, authorization_id=authorization_id

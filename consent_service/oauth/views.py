@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
-from consent_service.grants.catalogue import Catalogue
+from consent_service.grants.agreement import agreements
 from consent_service.oauth import authorize, metadata, par
 from consent_service.oauth.client_credentials_grant import MachineGrant
 from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
@@ -67,6 +67,6 @@ def jwks() -> Response:
 
 @blueprint.get("/.well-known/oauth-authorization-server")
 def server_metadata() -> Response:
-    response = jsonify(metadata.document(current(Settings), current(Catalogue)))
+    response = jsonify(metadata.document(current(Settings), agreements().catalogue(reading())))
     response.headers["Cache-Control"] = "public, max-age=300"
     return response

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
+import orjson
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
 
 from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.errors import ServiceError
-from consent_service.policy import search, service
-from consent_service.policy.choice import Rules
+from consent_service.policy import answers, search, service
 from consent_service.policy.model import EvaluationRequest
-from consent_service.policy.schemas import SEMANTICS, load_evaluation, load_search, split_evaluations
-from consent_service.registry import callers
+from consent_service.policy.rulebook import Rulebook
+from consent_service.policy.schemas import (
+    SEMANTICS,
+    decode,
+    load_evaluation,
+    load_search,
+    split_evaluations,
+)
+from consent_service.policy.service import Answer, Holder, Stale
+from consent_service.registry import callers, tokens
 from consent_service.registry.callers import Unauthenticated
-from consent_service.registry.model import Client, ClientRole
+from consent_service.registry.model import ClientRole
 from consent_service.web.current import current, now
 
 SCOPE = "decisions"
+MOST_TRIES = 5
+"""How often a question begins anew because the registry changed meanwhile."""
+T = TypeVar("T")
 blueprint = Blueprint("decisions", __name__)
 
 
 @blueprint.post("/access/v1/evaluation")
 def evaluation() -> Response:
     """Decide one request (section 6 of the standard): 200 with the decision, permit or deny."""
-    caller = _holder()
-    return jsonify(_decision(service.evaluate(load_evaluation(_body()), caller, current(Rules), now)))
+    _holder()  # who is not known is told so before anything about the question
+    return _one(load_evaluation(_body()))
 
 
 @blueprint.post("/access/v1/evaluations")
@@ -37,37 +49,39 @@ def evaluations() -> Response:
 
     What is wrong with the whole is 400; what is wrong with one of them is a deny that says so.
     """
-    caller = _holder()
+    _holder()
     body = _body()
     questions, semantic = split_evaluations(body)
     if not questions:  # section 7.1: without an array it is a single evaluation
-        return jsonify(_decision(service.evaluate(load_evaluation(body), caller, current(Rules), now)))
-    stop_at, answers = SEMANTICS[semantic], [_try(one) for one in questions]
+        return _one(load_evaluation(body))
+    stop_at, loaded = SEMANTICS[semantic], [_try(one) for one in questions]
     results: list[dict[str, Any]] = []
+    say = _say()
     at = 0
-    while at < len(answers):
-        refusal = answers[at]
+    while at < len(loaded):
+        refusal = loaded[at]
         if isinstance(refusal, dict):
             results.append(refusal)
             at += 1
             if stop_at is False:  # a failure is a denial
                 break
             continue
-        until = next((n for n in range(at, len(answers)) if isinstance(answers[n], dict)), len(answers))
-        run = [one for one in answers[at:until] if not isinstance(one, dict)]
-        made = service.evaluate_all(run, caller, current(Rules), now, stop_at)
-        results += map(_decision, made)
+        until = next((n for n in range(at, len(loaded)) if isinstance(loaded[n], dict)), len(loaded))
+        run = [one for one in loaded[at:until] if not isinstance(one, dict)]
+        made = _asked(partial(service.evaluate_all, run), stop_at)
+        results += map(say, made)
         if made and stop_at is not None and made[-1].decision.permit is stop_at:
             break
         at = until
-    return jsonify(evaluations=results)
+    return _json({"evaluations": results})
 
 
 @blueprint.post("/access/v1/search/<any(subject, resource, action):kind>")
 def find(kind: str) -> Response:
     """Who may do it, to what, or what may be done (section 8); a page at a time."""
-    caller = _holder()
-    return jsonify(search.search(kind, load_search(kind, _body()), caller, current(Rules), reading(), now()))
+    holder = _holder()
+    asked = load_search(kind, _body())
+    return jsonify(search.search(kind, asked, holder.client.client_id, current(Rulebook), reading(), now()))
 
 
 @blueprint.get("/.well-known/authzen-configuration")
@@ -82,6 +96,7 @@ def metadata() -> Response:
         "search_subject_endpoint": f"{base}/search/subject",
         "search_resource_endpoint": f"{base}/search/resource",
         "search_action_endpoint": f"{base}/search/action",
+        "supported_obligations": list(answers.OBLIGATIONS),
     }
     claims = {**document, "iss": settings.issuer, "iat": int(now().timestamp())}
     signed = keys.signer(reading(), settings.secret_key).sign(claims, typ="JWT")
@@ -90,24 +105,52 @@ def metadata() -> Response:
     return response
 
 
-def _decision(answer: service.Answer) -> dict[str, Any]:
-    decision = answer.decision
-    context: dict[str, Any] = {
-        "id": answer.entry_id,
-        "reasons": [{"policy": reason.policy, "text": reason.text} for reason in decision.reasons],
-        "obligations": [
-            {"id": one.id, "type": one.type, "properties": dict(one.properties)}
-            for one in decision.obligations
-        ],
-        "policy_digest": decision.policy_digest,
-    }
-    if answer.grant_id:
-        context["grant_id"] = answer.grant_id
-    if answer.entry_id:
-        context["entry_id"] = answer.entry_id
-    else:
-        context["error"] = {"status": 503, "message": decision.reasons[0].text}
-    return {"decision": decision.permit, "context": context}
+def _one(question: EvaluationRequest) -> Response:
+    return _json(_say()(_asked(partial(service.evaluate, question))))
+
+
+def _asked(evaluate: Callable[..., T], *options: Any) -> T:
+    """Ask for the holder; when the registry changed since it was looked at, look again."""
+    for _ in range(MOST_TRIES):
+        try:
+            return evaluate(_holder(), current(Rulebook), now, *options)
+        except Stale:
+            continue
+    raise ServiceError("temporarily_unavailable", "too much changes at once: ask again", status=503)
+
+
+def _holder() -> Holder:
+    """The holder that asks: its token is looked up once, and remembered by its hash.
+
+    Nothing is asked of the database for a token that is known. Whatever could end it before its
+    time begins a new epoch, and who decides holds the epoch that is given here against the present
+    one.
+    """
+    presented = callers.bearer(request.headers.getlist("Authorization"))
+    book, moment, name = current(Rulebook), now(), tokens.digest(presented)
+    seen = book.latest
+    known = seen.callers.get(name)
+    if known is None or seen.epoch < 0:
+        seen = book.seen(reading())
+        known = callers.authenticate(
+            reading(),
+            presented,
+            moment,
+            scope=SCOPE,
+            audience=f"{current(Settings).issuer}/access/v1",
+            roles=frozenset({ClientRole.HOLDER}),
+        )
+        seen.remember(name, known)
+    if moment >= known[1]:
+        raise Unauthenticated("invalid_token")
+    return Holder(known[0], seen.epoch)
+
+
+def _say() -> Callable[[Answer], dict[str, Any]]:
+    """How answers are told to this caller: in the first of its languages that the policies have."""
+    texts = current(Rulebook).latest.rules.policies.texts
+    language = request.accept_languages.best_match(texts.languages) or "en"
+    return partial(answers.answer, texts=texts, language=language, now=now())
 
 
 def _try(question: object) -> EvaluationRequest | dict[str, Any]:
@@ -133,24 +176,11 @@ def unauthenticated(error: Unauthenticated) -> tuple[str, int, dict[str, str]]:
     return "Ask with an access token for decisions.", 401, {"WWW-Authenticate": error.challenge("decisions")}
 
 
-def _holder() -> Client:
-    """The holder that asks (:func:`consent_service.registry.callers.authenticate`)."""
-    return callers.authenticate(
-        reading(),
-        request.headers.getlist("Authorization"),
-        now(),
-        scope=SCOPE,
-        audience=f"{current(Settings).issuer}/access/v1",
-        roles=frozenset({ClientRole.HOLDER}),
-    )
+def _json(document: object) -> Response:
+    return Response(orjson.dumps(document), mimetype="application/json")
 
 
 def _body() -> object:
-    try:
-        return request.get_json()
-    except HTTPException as error:
-        if error.code == 413:
-            raise
-        raise ServiceError("invalid_request", "the body must be JSON, sent as application/json") from error
-    except (UnicodeError, RecursionError) as error:
-        raise ServiceError("invalid_request", "the body must be JSON in UTF-8") from error
+    if not request.is_json:
+        raise ServiceError("invalid_request", "the body must be JSON, sent as application/json")
+    return decode(request.get_data(cache=False))

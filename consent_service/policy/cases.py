@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from consent_service.grants.model import Grant, Status, terms_from_json
+from consent_service.grants.proposal import Proposal
 from consent_service.policy.choice import Rules
-from consent_service.policy.engine import PolicyError
+from consent_service.policy.engine import PolicyError, decide_agreement
 from consent_service.policy.model import EvaluationRequest, Facts, HolderFacts, PartyFacts
 
 FOLDER = "tests"
@@ -21,16 +22,21 @@ ANSWERS = {"permit": True, "deny": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One question on stated facts, and the expected answer."""
+class Read:
+    """A data request on stated facts."""
 
-    name: str
     request: EvaluationRequest
     grant: Grant | None
     party: PartyFacts | None
-    holder: HolderFacts
-    time: dt.datetime
-    reads: int
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question, of a read or of terms that are to be agreed to, and the expected answer."""
+
+    name: str
+    asked: Read | Proposal
     permit: bool
     reasons: tuple[str, ...]
 
@@ -73,10 +79,11 @@ def load(directory: Path) -> list[Case]:
 def run(cases: list[Case], rules: Rules) -> Iterator[Result]:
     """Decide each case by these rules."""
     for case in cases:
-        purpose = rules.catalogue.purpose(case.grant.terms.purpose) if case.grant else None
-        needed = purpose.data_sets if purpose else frozenset()
-        facts = Facts(case.time, case.holder, case.reads, needed)
-        decision = rules.decide(case.request, case.grant, case.party, rules.policies, facts)
+        asked = case.asked
+        if isinstance(asked, Proposal):
+            decision = decide_agreement(asked, rules.policies)
+        else:
+            decision = rules.decide(asked.request, asked.grant, asked.party, rules.policies, asked.facts)
         yield Result(case, decision.permit, tuple(reason.policy for reason in decision.reasons))
 
 
@@ -94,12 +101,16 @@ def _over(defaults: Any, given: Any) -> Any:
 
 
 def _case(name: str, said: Mapping[str, Any]) -> Case:
+    time = dt.datetime.fromisoformat(str(said["time"]))
+    asked = _proposal(said, time) if "agree" in said else _read(said, time)
+    return Case(name, asked, ANSWERS[said["expect"]], tuple(said["reasons"]))
+
+
+def _read(said: Mapping[str, Any], time: dt.datetime) -> Read:
     asked, party, grant, holder = said["request"], said["party"], said["grant"], said["holder"]
     properties = {member: asked.get(member) for member in ("owner", "holder", "from", "to")}
-    time = dt.datetime.fromisoformat(str(said["time"]))
-    return Case(
-        name=name,
-        request=EvaluationRequest(
+    return Read(
+        EvaluationRequest(
             subject_type="party",
             subject_id=asked["party"],
             action=asked["action"],
@@ -108,13 +119,28 @@ def _case(name: str, said: Mapping[str, Any]) -> Case:
             resource_properties={member: value for member, value in properties.items() if value is not None},
             context=dict(asked.get("context") or {}),
         ),
-        grant=_grant(grant, time) if grant else None,
-        party=PartyFacts.from_json(party) if party else None,
-        holder=HolderFacts(holder["client_id"], holder["status"], frozenset(holder["serves"])),
+        _grant(grant, time) if grant else None,
+        PartyFacts.from_json(party) if party else None,
+        Facts(
+            time,
+            HolderFacts(holder["client_id"], holder["status"], frozenset(holder["serves"])),
+            int(said.get("reads", 0)),
+        ),
+    )
+
+
+def _proposal(said: Mapping[str, Any], time: dt.datetime) -> Proposal:
+    party = PartyFacts.from_json(said["party"])
+    signed_in_at = said.get("signed_in_at")
+    return Proposal(
+        terms=terms_from_json(dict(said["agree"])),
+        client_id=party.client_id,
+        organisation=party.organisation,
+        status=party.status,
+        licences=party.licences,
         time=time,
-        reads=int(said.get("reads", 0)),
-        permit=ANSWERS[said["expect"]],
-        reasons=tuple(said["reasons"]),
+        owner_disputed=bool(said.get("owner_disputed", False)),
+        signed_in_at=dt.datetime.fromisoformat(signed_in_at) if signed_in_at else None,
     )
 
 
@@ -130,4 +156,10 @@ def _grant(said: Mapping[str, Any], time: dt.datetime) -> Grant:
         status=Status(said["status"]),
         created_at=time,
         entry_id="",
+        given_at=_moment(said.get("given_at"), time),
+        reason=str(said.get("reason", "")),
     )
+
+
+def _moment(said: object, otherwise: dt.datetime) -> dt.datetime:
+    return dt.datetime.fromisoformat(str(said)) if said else otherwise

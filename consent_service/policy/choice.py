@@ -25,11 +25,15 @@ Decide = Callable[[EvaluationRequest, "Grant | None", "PartyFacts | None", Polic
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decisions are taken by: the policy set and the catalogue beside it."""
+    """What decisions are taken by: the policy set, and the function that applies it."""
 
     policies: PolicySet
-    catalogue: Catalogue
     decide: Decide = decide
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue that belongs to the policy set."""
+        return self.policies.catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,10 @@ def choose(request: EvaluationRequest, holder_id: str, known: Known, rules: Rule
     party = known.party(request.subject_id) if request.subject_type == "party" else None
     first: Made | None = None
     for grant in _candidates(request, known) or [None]:
-        purpose = rules.catalogue.purpose(grant.terms.purpose) if grant else None
         facts = Facts(
             time=now,
             holder=_holder(holder_id, grant, known),
             reads=known.reads(grant, request.resource_id) if grant else 0,
-            purpose_data_sets=purpose.data_sets if purpose else frozenset(),
         )
         made = Made(rules.decide(request, grant, party, rules.policies, facts), grant, party, facts)
         if made.decision:

@@ -14,18 +14,29 @@ from typing import Any
 
 import cedarpy
 
+from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Grant
+from consent_service.grants.proposal import Proposal
 from consent_service.policy import declared, encode
 from consent_service.policy import facts as vocabulary
 from consent_service.policy.declared import Declared
 from consent_service.policy.encode import WrongType
-from consent_service.policy.model import Decision, EvaluationRequest, Facts, PartyFacts, Reason
+from consent_service.policy.model import Decision, EvaluationRequest, Facts, Obligation, PartyFacts, Reason
+from consent_service.policy.texts import MENDS, Texts
 
 SCHEMA = "schema.cedarschema"
 ENTITIES = "entities.json"
-NO_GRANT = Reason("no-grant", "No grant from this owner lets this party read. The party can ask the owner.")
+CATALOGUE = "catalogue"
+NO_GRANT = Reason("no-grant", "No grant from this owner lets this party read.", "request_grant")
 NO_POLICY = Reason("no-policy", "No policy permits this.")
 BROKEN = Reason("evaluation-error", "This could not be decided, so it is not permitted.")
+UNWRITABLE = Reason(
+    "ledger-unavailable",
+    "The decision could not be recorded, and what is not recorded is not permitted.",
+    "retry_later",
+)
+OWN = frozenset(one.policy for one in (NO_GRANT, NO_POLICY, BROKEN, UNWRITABLE))
+"""Reasons that no policy gives."""
 
 
 class PolicyError(Exception):
@@ -44,13 +55,18 @@ class PolicySet:
     schema: cedarpy.Schema
     declared: Declared
     entities: dict[tuple[str, str], dict[str, Any]]
+    catalogue: Catalogue
+    texts: Texts
 
     @classmethod
     def load(cls, directory: Path) -> PolicySet:
-        """Read ``schema.cedarschema``, every ``*.cedar`` by name, and ``entities.json`` if there is one.
+        """Read ``schema.cedarschema``, every ``*.cedar`` by name, and the rest where it is there.
 
-        :raises PolicyError: missing, does not parse, does not fit the schema, a template, or a
-            policy without a unique ``@id`` or without ``@explanation``
+        The rest: ``entities.json``, ``catalogue/`` and ``texts/``.
+
+        :raises PolicyError: missing, does not parse, does not fit the schema, a template, a
+            policy without a unique ``@id``
+        :raises CatalogueError: the catalogue does not hold
         """
         files = sorted(directory.glob("*.cedar"))
         schema_path, entities_path = directory / SCHEMA, directory / ENTITIES
@@ -76,6 +92,10 @@ class PolicySet:
             raise PolicyError(f"{directory}: {checked.errors[0]}")
         reasons = _reasons(text)
         contents = _contents(directory, [*files, schema_path, entities_path])
+        try:
+            texts = Texts.load(directory, {reason.policy for reason in reasons.values()} | OWN)
+        except ValueError as error:
+            raise PolicyError(f"{directory}: {error}") from error
         return cls(
             digest=digest(contents),
             files=contents,
@@ -85,6 +105,8 @@ class PolicySet:
             schema=schema,
             declared=found,
             entities=static,
+            catalogue=Catalogue.load(directory / CATALOGUE),
+            texts=texts,
         )
 
 
@@ -111,23 +133,58 @@ def decide(
         return _deny(policy_set, Reason("malformed-request", f"The request can't be decided: {error}."))
     except Exception:  # noqa: BLE001  (whatever goes wrong in a decision is a deny)
         return _deny(policy_set, BROKEN)
+    permit, named = _ask(cedar_request, entities, policy_set)
+    about_grants = vocabulary.concerns_grants(request)
+    if permit:
+        binding: tuple[Obligation, ...] = ()
+        if about_grants and grant:
+            binding = vocabulary.obligations(grant, request.resource_id, policy_set.catalogue)
+        return Decision(True, named, binding, policy_set.digest)
+    if named != (BROKEN,) and about_grants and grant is None:
+        return _deny(policy_set, NO_GRANT, *(one for one in named if one is not NO_POLICY))
+    return _deny(policy_set, *named)
+
+
+def decide_agreement(proposal: Proposal, policy_set: PolicySet) -> Decision:
+    """Decide whether terms may be agreed to. Pure, and fails closed as :func:`decide` does."""
+    kind, terms = vocabulary.PARTY, vocabulary.TERMS
+    said = {
+        "organisation": proposal.organisation,
+        "status": proposal.status,
+        "licences": sorted(proposal.licences),
+    }
     try:
-        result = cedarpy.is_authorized(cedar_request, policy_set.policies, entities, policy_set.schema)
+        principal = _entity("subject", kind, proposal.client_id, said, policy_set)
+        resource = _entity("resource", terms, "asked", {}, policy_set)
+        context = vocabulary.agreement(proposal, policy_set.catalogue)
+        shape = policy_set.declared.contexts[vocabulary.AGREE]
+        question = {
+            "principal": principal["uid"],
+            "action": {"type": "Action", "id": vocabulary.AGREE},
+            "resource": resource["uid"],
+            "context": encode.record(context, shape, policy_set.declared, "context"),
+        }
+    except Exception:  # noqa: BLE001  (whatever goes wrong in a decision is a deny)
+        return _deny(policy_set, BROKEN)
+    permit, named = _ask(question, [principal, resource], policy_set)
+    return Decision(permit, named, (), policy_set.digest)
+
+
+def _ask(
+    question: dict[str, Any], entities: list[dict[str, Any]], policy_set: PolicySet
+) -> tuple[bool, tuple[Reason, ...]]:
+    """Cedar's answer: a permit is an Allow without a single error; reasons are never none."""
+    try:
+        result = cedarpy.is_authorized(question, policy_set.policies, entities, policy_set.schema)
         permit = result.decision is cedarpy.Decision.Allow and not result.diagnostics.errors
         broken = bool(result.diagnostics.errors) or result.decision is cedarpy.Decision.NoDecision
         ids = sorted(result.diagnostics.reasons, key=lambda name: policy_set.order.get(name, -1))
         named = tuple(policy_set.reasons[name] for name in ids)
     except Exception:  # noqa: BLE001  (whatever goes wrong in a decision is a deny)
-        return _deny(policy_set, BROKEN)
-    about_grants = vocabulary.concerns_grants(request)
-    if permit:
-        binding = vocabulary.obligations(grant) if about_grants and grant else ()
-        return Decision(True, named, binding, policy_set.digest)
+        return False, (BROKEN,)
     if broken:
-        return _deny(policy_set, BROKEN)
-    if about_grants and grant is None:
-        return _deny(policy_set, NO_GRANT, *named)
-    return _deny(policy_set, *(named or (NO_POLICY,)))
+        return False, (BROKEN,)
+    return permit, named or (NO_POLICY,)
 
 
 def _question(
@@ -144,11 +201,13 @@ def _question(
     if vocabulary.concerns_grants(request):
         subject_properties = vocabulary.subject(party, request.subject_id)
         context = {name: value for name, value in context.items() if name not in vocabulary.OURS}
-        context |= vocabulary.context(grant, facts)
+        context |= vocabulary.context(grant, request.resource_id, facts, policy_set.catalogue)
     elif request.resource_type == vocabulary.DATASET:  # whoever asks: a stated grant is nobody's word
         context = {name: value for name, value in context.items() if name not in vocabulary.OURS}
     if request.action not in known.contexts:
         raise WrongType("action.name", "one that the policies know")
+    if (request.action, request.resource_type) == (vocabulary.AGREE, vocabulary.TERMS):
+        raise WrongType("action.name", "another: what is agreed to is not asked from outside")
     principal = _entity("subject", request.subject_type, request.subject_id, subject_properties, policy_set)
     resource = _entity(
         "resource", request.resource_type, request.resource_id, request.resource_properties, policy_set
@@ -195,7 +254,11 @@ def _reasons(text: str) -> dict[str, Reason]:
         named = annotations.get("id") or name
         if named in {reason.policy for reason in reasons.values()}:
             raise PolicyError(f"two policies have the @id {named}")
-        reasons[name] = Reason(named, annotations.get("explanation") or annotations.get("title") or named)
+        text = annotations.get("explanation") or annotations.get("title") or named
+        mend, step_up = annotations.get("mend", ""), annotations.get("step_up", "")
+        if mend and mend not in MENDS:
+            raise PolicyError(f"policy {named}: @mend must be one of {', '.join(MENDS)}")
+        reasons[name] = Reason(named, text, mend, step_up)
     return reasons
 
 
@@ -215,7 +278,7 @@ def digest(contents: Mapping[str, str]) -> str:
 
 def _contents(directory: Path, files: list[Path]) -> dict[str, str]:
     contents: dict[str, str] = {}
-    for path in sorted({*files, *directory.glob("catalogue/*.yaml")}):
+    for path in sorted({*files, *directory.glob("catalogue/*.yaml"), *directory.glob("texts/*.yaml")}):
         name = path.relative_to(directory).as_posix()
         try:
             name.encode("ascii")  # a ledger document has no other names

@@ -2,8 +2,9 @@
 
 A decision is a pure function, so a memo can be right for ever; the art is a key that forgets
 nothing which the policies look at. Time never comes back, and reads count up. Where the policies
-compare them with nothing but the grant's end and its limit, it is enough to know on which side
-they are; :func:`only_compared` reads that off the policies themselves.
+compare them with nothing but the grant's end and limit, and the day until which the owner's word
+is fresh, it is enough to know on which side they are; :func:`only_compared` reads that off the
+policies themselves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import cedarpy
 import orjson
 
+from consent_service.grants.bounds import confirm_by
 from consent_service.grants.model import Grant
 from consent_service.policy import facts as vocabulary
 from consent_service.policy.engine import PolicySet, decide
@@ -27,6 +29,7 @@ COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 GRANT = {".": {"left": {"Var": "context"}, "attr": "grant"}}
 TIME, READS = ({".": {"left": {"Var": "context"}, "attr": name}} for name in ("time", "reads"))
 END, LIMIT = ({".": {"left": GRANT, "attr": name}} for name in ("valid_until", "limit"))
+CONFIRM = {".": {"left": {"Var": "context"}, "attr": "confirm_by"}}
 
 
 class Memo:
@@ -39,7 +42,7 @@ class Memo:
         text = "\n".join(one for name, one in policy_set.files.items() if name.endswith(".cedar"))
         policies = json.loads(cedarpy.policies_to_json_str(text))
         self._policy_set = policy_set
-        self._coarse_time = only_compared(policies, TIME, END)
+        self._coarse_time = only_compared(policies, TIME, END, CONFIRM)
         self._coarse_reads = only_compared(policies, READS, LIMIT)
         # Attributes that no policy mentions, and whose type is text, can't change anything.
         self._unread = {
@@ -82,10 +85,10 @@ class Memo:
                 context[name] = ""
         time: object = facts.time
         if self._coarse_time:
-            time = grant and _side(_milliseconds(facts.time), _milliseconds(grant.terms.access.valid_until))
+            time = grant and self._sides(_milliseconds(facts.time), grant, request.resource_id)
         reads = facts.reads
         if self._coarse_reads:
-            limit = vocabulary.limit(grant) if grant else None
+            limit = vocabulary.limit(grant.terms.access) if grant else None
             reads = 0 if limit is None else _side(facts.reads, limit)
         try:
             said = orjson.dumps(
@@ -105,20 +108,27 @@ class Memo:
             party,
             facts.holder,
             reads,
-            facts.purpose_data_sets,
             time,
         )
 
+    def _sides(self, time: int, grant: Grant, data_set: str) -> tuple[int, int]:
+        """On which side of the moments that count a moment lies: the grant's end, the owner's word's."""
+        until = confirm_by(grant.terms, grant.given_at, data_set, self._policy_set.catalogue)
+        return (
+            _side(time, _milliseconds(grant.terms.access.valid_until)),
+            _side(time, _milliseconds(until)) if until else 0,
+        )
 
-def only_compared(policies: object, fact: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether every use of a member of the context is a comparison with one member of the grant.
+
+def only_compared(policies: object, fact: dict[str, Any], *others: dict[str, Any]) -> bool:
+    """Whether every use of a member of the context is a comparison with one of some other members.
 
     :param policies: Cedar's JSON format of the policies
     :param fact: the member in that format, for example :data:`TIME`
-    :param other: what it may be compared with
+    :param others: what it may be compared with
     """
     if isinstance(policies, list):
-        return all(only_compared(one, fact, other) for one in policies)
+        return all(only_compared(one, fact, *others) for one in policies)
     if not isinstance(policies, dict):
         return True
     if policies in (fact, {"Var": "context"}):  # used in another way, or the whole context at once
@@ -126,11 +136,11 @@ def only_compared(policies: object, fact: dict[str, Any], other: dict[str, Any])
     for name, inside in policies.items():
         if isinstance(inside, dict):
             sides = [inside.get("left"), inside.get("right")]
-            if name in COMPARISONS and fact in sides and other in sides:
+            if name in COMPARISONS and fact in sides and any(other in sides for other in others):
                 continue
             if name in {".", "has"} and sides[0] == {"Var": "context"}:
                 continue  # another member, or whether it is there at all
-        if not only_compared(inside, fact, other):
+        if not only_compared(inside, fact, *others):
             return False
     return True
 

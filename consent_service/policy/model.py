@@ -68,18 +68,21 @@ class PartyFacts:
     client_id: str
     organisation: str
     status: str
+    licences: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         return {
             "client_id": self.client_id,
             "organisation": self.organisation,
             "status": self.status,
+            **({"licences": sorted(self.licences)} if self.licences else {}),
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> PartyFacts:
         """The inverse of :meth:`to_json`."""
-        return cls(document["client_id"], document["organisation"], document["status"])
+        licences = frozenset(document.get("licences", ()))
+        return cls(document["client_id"], document["organisation"], document["status"], licences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +99,11 @@ class Facts:
     """The moment of the decision: when, for which holder, and how much of the grant was used.
 
     ``reads`` counts permits for this data set in the grant's present window.
-    ``purpose_data_sets`` are those that the catalogue allows for the grant's purpose.
     """
 
     time: dt.datetime
     holder: HolderFacts
     reads: int = 0
-    purpose_data_sets: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         """Everything, so that the ledger can hold it and the decision be made again."""
@@ -114,7 +115,6 @@ class Facts:
                 "serves": sorted(self.holder.serves),
             },
             "reads": self.reads,
-            "purpose_data_sets": sorted(self.purpose_data_sets),
         }
 
     @classmethod
@@ -125,16 +125,21 @@ class Facts:
             dt.datetime.fromisoformat(document["time"]),
             HolderFacts(holder["client_id"], holder["status"], frozenset(holder["serves"])),
             document["reads"],
-            frozenset(document["purpose_data_sets"]),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A policy that decided, by its ``@id``, and its explanation in plain words."""
+    """A policy that decided, by its ``@id``, and its explanation in plain words.
+
+    ``mend`` says what would make it pass (:data:`consent_service.policy.texts.MENDS`), and
+    ``step_up`` names the authentication context that would (RFC 9470, ``acr``).
+    """
 
     policy: str
     text: str
+    mend: str = ""
+    step_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)

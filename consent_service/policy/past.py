@@ -11,61 +11,44 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from consent_service.grants.model import SINCE_EVER, Grant, Status, terms_from_json, window_of
+from consent_service.grants.model import (
+    SINCE_EVER,
+    Grant,
+    InvalidTransition,
+    Status,
+    terms_from_json,
+    window_of,
+)
 from consent_service.ledger.model import Kind
 from consent_service.policy.choice import Rules, newest_first
 from consent_service.policy.memo import Memo
 from consent_service.policy.model import PartyFacts
 from consent_service.policy.publish import from_files
-from consent_service.registry.model import ClientRole, Standing
+from consent_service.policy.told import Registry, Told
 
-ENDS = {
+CHANGES = {
+    Kind.GRANT_ACTIVATED: Status.ACTIVE,  # a law's access, after its notice
     Kind.GRANT_REVOKED: Status.REVOKED,
     Kind.GRANT_EXPIRED: Status.EXPIRED,
     Kind.GRANT_EXHAUSTED: Status.EXHAUSTED,
+    Kind.GRANT_SUSPENDED: Status.SUSPENDED,
+    Kind.GRANT_RESUMED: Status.ACTIVE,
+    Kind.GRANT_ENDED: Status.ENDED,
 }
-
-
-CHANGE_OVER = dt.timedelta(hours=1)
-"""How long workers that still run may decide by the policy set of before."""
 
 
 class Unfit(Exception):
     """An entry that does not follow from those before it; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An entry as it tells its part: what it states, for whom, and its payload unless that was erased."""
-
-    entry: Mapping[str, Any]
-    owner: str
-    payload: Mapping[str, Any] | None
-
-    @property
-    def kind(self) -> Kind:
-        return Kind(self.entry["kind"])
-
-    @property
-    def time(self) -> dt.datetime:
-        return dt.datetime.fromisoformat(self.entry["time"])
-
-
 @dataclass
 class Past:
-    """Everything known after the entries so far (:class:`consent_service.policy.choice.Known`).
+    """Everything known after the entries so far (:class:`consent_service.policy.choice.Known`)."""
 
-    ``parties`` and ``mandates`` are what their entries say, by client and by mandate.
-    """
-
-    parties: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    mandates: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    suspended: set[str] = field(default_factory=set)
-    locations: dict[str, str] = field(default_factory=dict)
+    registry: Registry = field(default_factory=Registry)
     grants: dict[str, dict[str, Grant]] = field(default_factory=dict)
     rules: dict[str, Rules] = field(default_factory=dict)
     digest: str | None = None
-    superseded: dict[str, dt.datetime] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
     """Grants whose terms or reads were erased, and the owners who have one."""
     now: dt.datetime = SINCE_EVER
@@ -77,25 +60,16 @@ class Past:
         :raises Unfit: it does not follow from those before
         """
         self.now = told.time
-        payload = told.payload
+        self.registry.tell(told)
         match told.kind:
-            case Kind.PARTY_REGISTERED if payload:
-                self.parties[payload["client_id"]] = payload
-                self.locations |= dict.fromkeys(payload["resources"], payload["client_id"])
-            case Kind.PARTY_SUSPENDED if payload:
-                self.suspended.add(payload["organisation"])
-            case Kind.PARTY_RESUMED if payload:
-                self.suspended.discard(payload["organisation"])
-            case Kind.MANDATE_GIVEN if payload:
-                self.mandates[payload["mandate_id"]] = payload
-            case Kind.MANDATE_ENDED if payload:
-                self.mandates.pop(payload["mandate_id"], None)
-            case Kind.POLICY_PUBLISHED if payload and "files" in payload:
-                self._publish(payload)
-            case Kind.GRANT_ACTIVATED:
-                self._activate(told)
-            case Kind.GRANT_REVOKED | Kind.GRANT_EXPIRED | Kind.GRANT_EXHAUSTED:
-                self._end(told)
+            case Kind.POLICY_PUBLISHED if told.payload and "files" in told.payload:
+                self._publish(told.payload)
+            case Kind.GRANT_NOTIFIED:
+                self._give(told, Status.NOTIFIED)
+            case Kind.GRANT_ACTIVATED if told.entry["grant_version"] == 1:
+                self._give(told, Status.ACTIVE)
+            case kind if kind in CHANGES:
+                self._change(told, CHANGES[kind])
             case Kind.DECISION_PERMIT:
                 self._read(told)
 
@@ -107,27 +81,20 @@ class Past:
         return named in self.erased if isinstance(named, str) else owner in self.erased
 
     def out_of_date(self, digest: str) -> bool:
-        """Whether a policy set was replaced longer ago than workers may take to notice."""
-        replaced = self.superseded.get(digest)
-        return replaced is not None and self.now - replaced > CHANGE_OVER
+        """Whether another policy set was published since: no worker decides by it any more."""
+        return digest != self.digest
 
     def party(self, client_id: str) -> PartyFacts | None:
-        known = self.parties.get(client_id)
-        if known is None or known["role"] != ClientRole.PARTY:
-            return None
-        return PartyFacts(client_id, known["organisation"], self.standing(client_id))
+        return self.registry.party(client_id, self.now)
 
     def standing(self, client_id: str) -> str:
-        known = self.parties.get(client_id)
-        out = known is not None and known["organisation"] in self.suspended
-        return (Standing.SUSPENDED if out else Standing.ACTIVE).value
+        return self.registry.standing(client_id)
 
     def holders_of(self, locations: Sequence[str]) -> dict[str, str]:
-        return {one: self.locations[one] for one in locations if one in self.locations}
+        return self.registry.holders_of(locations)
 
     def has_resources(self, client_id: str) -> bool:
-        known = self.parties.get(client_id)
-        return known is not None and bool(known["resources"])
+        return self.registry.has_resources(client_id)
 
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         return self.grants.get(owner, {}).get(grant_id)
@@ -143,13 +110,10 @@ class Past:
         rules = from_files(payload["files"])
         if rules.policies.digest != payload["digest"]:
             raise Unfit("the published files don't have the digest that the entry names")
-        if self.digest is not None:
-            self.superseded[self.digest] = self.now
         self.digest = rules.policies.digest
-        self.superseded.pop(self.digest, None)
-        self.rules[self.digest] = Rules(rules.policies, rules.catalogue, Memo(rules.policies).decide)
+        self.rules[self.digest] = Rules(rules.policies, Memo(rules.policies).decide)
 
-    def _activate(self, told: Told) -> None:
+    def _give(self, told: Told, status: Status) -> None:
         grant_id = str(told.entry["grant_id"])
         if any(grant_id in one for one in self.grants.values()):
             raise Unfit("it gives a grant that was given before")
@@ -165,26 +129,29 @@ class Past:
             party=told.payload["party"],
             client_id=told.payload["client_id"],
             terms=terms_from_json(dict(told.payload["terms"])),
-            status=Status.ACTIVE,
+            status=status,
             created_at=told.time,
             entry_id=str(told.entry["entry_id"]),
+            given_at=dt.datetime.fromisoformat(told.payload.get("begins", told.entry["time"])),
         )
 
-    def _end(self, told: Told) -> None:
+    def _change(self, told: Told, status: Status) -> None:
         grant_id = str(told.entry["grant_id"])
         grant = self.grant(told.owner, grant_id)
         if grant is None and grant_id in self.erased:
             return
-        if grant is None or grant.status is not Status.ACTIVE:
-            raise Unfit("it ends a grant that is not active")
+        if grant is None:
+            raise Unfit("it changes a grant that was never given")
         if told.entry["grant_version"] != grant.version + 1:
             raise Unfit(
                 f"it is version {told.entry['grant_version']}, and version {grant.version} came before"
             )
         reason = str(told.payload["reason"]) if told.payload else ""
-        self.grants[told.owner][grant_id] = grant.next(
-            ENDS[told.kind], at=told.time, entry_id=str(told.entry["entry_id"]), reason=reason
-        )
+        try:
+            after = grant.next(status, at=told.time, entry_id=str(told.entry["entry_id"]), reason=reason)
+        except InvalidTransition as error:
+            raise Unfit(f"the life of a grant has no such step: {error}") from error
+        self.grants[told.owner][grant_id] = after
 
     def _read(self, told: Told) -> None:
         grant_id = str(told.entry.get("grant_id"))

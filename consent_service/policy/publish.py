@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from consent_service.grants.catalogue import Catalogue
 from consent_service.ledger import append as ledger
 from consent_service.ledger import store
 from consent_service.ledger.model import Kind
@@ -25,7 +24,7 @@ def publish(session: Session, policies: PolicySet, now: dt.datetime) -> bool:
     A catalogue that changed with it has an entry of its own, so that whoever follows the log
     sees when purposes and data sets became others.
     """
-    ledger.hold(session, "policies")
+    ledger.hold(session, registry="changes")  # no decision stands between the old set and the new
     if store.last_digest(session, Kind.POLICY_PUBLISHED) == policies.digest:
         return False
     catalogue = {name: text for name, text in policies.files.items() if name.startswith(CATALOGUE)}
@@ -56,5 +55,5 @@ def from_files(files: Mapping[str, str]) -> Rules:
 
 
 def from_directory(directory: Path) -> Rules:
-    """The rules of a policy directory; without a catalogue no purpose is known."""
-    return Rules(PolicySet.load(directory), Catalogue.load(directory / "catalogue"))
+    """The rules of a policy directory."""
+    return Rules(PolicySet.load(directory))

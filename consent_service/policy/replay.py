@@ -7,6 +7,7 @@ policy would have meant.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,17 @@ import orjson
 
 from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import CatalogueError
+from consent_service.grants.model import terms_from_json
+from consent_service.grants.proposal import Proposal
+from consent_service.ledger.model import Kind
 from consent_service.ledger.store import NO_OWNER
 from consent_service.policy.choice import Made, Rules, asked_of, choose, owner_of
-from consent_service.policy.engine import PolicyError
+from consent_service.policy.engine import PolicyError, decide_agreement
 from consent_service.policy.model import EvaluationRequest
-from consent_service.policy.past import Past, Told, Unfit
+from consent_service.policy.past import Past, Unfit
+from consent_service.policy.told import Told
+
+GIVEN = frozenset({Kind.GRANT_ACTIVATED, Kind.GRANT_NOTIFIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +89,12 @@ def replay(
         report.entries += 1
         place = index if index is not None else report.entries - 1
         try:
-            if told.kind.value.startswith("decision.") and start <= place and (end is None or place <= end):
+            if start <= place and (end is None or place <= end):
                 past.now = told.time
-                _decide_again(report, index, told, past, other)
+                if told.kind.value.startswith("decision."):
+                    _decide_again(report, index, told, past, other)
+                elif told.kind in GIVEN and told.entry.get("policy_digest") and other is None:
+                    _agree_again(report, index, told, past)
             past.tell(told)
         except (Unfit, PolicyError, CatalogueError, ServiceError, KeyError, TypeError, ValueError) as error:
             reason = str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {error}"
@@ -92,6 +102,33 @@ def replay(
                 Difference(index, str(told.entry["entry_id"]), "entry", told.kind.value, reason)
             )
         yield report
+
+
+def _agree_again(report: Report, index: int | None, told: Told, past: Past) -> None:
+    """Whether the policies of the moment let these terms be agreed to."""
+    payload, digest = told.payload, str(told.entry["policy_digest"])
+    party = past.party(payload["client_id"]) if payload else None
+    rules = past.rules.get(digest)
+    if payload is None or rules is None or past.out_of_date(digest):
+        if payload is not None:
+            difference = Difference(index, str(told.entry["entry_id"]), "policy_digest", digest, past.digest)
+            report.differences.append(difference)
+        return
+    signed_in_at = payload.get("signed_in_at")
+    proposal = Proposal(
+        terms=terms_from_json(dict(payload["terms"])),
+        client_id=payload["client_id"],
+        organisation=party.organisation if party else "",
+        status=party.status if party else "unknown",
+        licences=party.licences if party else frozenset(),
+        time=told.time,
+        owner_disputed=told.owner in past.registry.disputed,
+        signed_in_at=dt.datetime.fromisoformat(signed_in_at) if signed_in_at else None,
+    )
+    decision = decide_agreement(proposal, rules.policies)
+    if not decision:
+        why = ", ".join(one.policy for one in decision.reasons)
+        report.differences.append(Difference(index, str(told.entry["entry_id"]), "agreement", "agreed", why))
 
 
 def _decide_again(report: Report, index: int | None, told: Told, past: Past, other: Rules | None) -> None:
@@ -142,7 +179,9 @@ def _members(
     yield "grant_id", told.entry.get("grant_id"), grant.grant_id if grant else None
     yield "grant_version", told.entry.get("grant_version"), grant.version if grant else None
     yield "party", payload["party"], made.party.to_json() if made.party else None
-    yield "facts", _read(payload["facts"]), made.facts.to_json()
+    facts = made.facts.to_json()
+    # Older entries hold more than is needed; what follows from the published catalogue is made anew.
+    yield "facts", {name: _read(payload["facts"]).get(name) for name in facts}, facts
     yield (
         "reasons",
         payload["reasons"],

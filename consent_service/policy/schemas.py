@@ -1,20 +1,21 @@
-"""An AuthZEN question as it comes in (Authorization API 1.0 section 5), checked by marshmallow.
+"""AuthZEN questions as they come in (Authorization API 1.0 sections 5 to 8), decoded and checked by msgspec.
 
-Members that are not known are ignored, as the standard asks; types are not.
+Members that are not known are ignored, as the standard asks; types are not. The types here are
+also what the published OpenAPI document says.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
+import msgspec
+from msgspec import Meta, Struct, field
 
 from consent_service.errors import ServiceError
 from consent_service.policy.model import EvaluationRequest
-from consent_service.web.problems import first_problem
 
 MOST_CHARACTERS = 1024
-MOST_MEMBERS = 64
+MOST_MEMBERS = 128
 DEEPEST = 8
 MOST_EVALUATIONS = 1000
 MOST_RESULTS = 100
@@ -26,128 +27,119 @@ SEMANTICS: dict[str, bool | None] = {
 }
 """Each with the decision after which nothing more is decided."""
 
-_NAME = validate.And(
-    validate.Length(min=1, max=MOST_CHARACTERS),
-    validate.Predicate("isprintable", error="has a control character"),
-)
+Name = Annotated[str, Meta(min_length=1, max_length=MOST_CHARACTERS)]
+Properties = dict[str, Any]
 
 
-class _Part(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-def _bounded(value: dict[str, Any]) -> None:
-    """A bounded JSON object: no depth or width that would cost more than the decision is worth."""
-
-    def walk(part: object, depth: int) -> int:
-        if depth > DEEPEST:
-            raise ValidationError("is nested too deep")
-        if isinstance(part, dict):
-            for name in part:
-                _check_text(name)
-            return sum(walk(member, depth + 1) for member in part.values()) + len(part)
-        if isinstance(part, list):
-            return sum(walk(member, depth + 1) for member in part) + len(part)
-        if isinstance(part, str):
-            _check_text(part)
-        return 1
-
-    if walk(value, 0) > MOST_MEMBERS * 2:
-        raise ValidationError("has too many members")
-
-
-def _check_text(text: str) -> None:
-    if len(text) > MOST_CHARACTERS:
-        raise ValidationError("has a text that is too long")
-    if "\x00" in text:
-        raise ValidationError("has a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValidationError("has a text that is not Unicode") from None
-
-
-def _object() -> fields.Dict:
-    return fields.Dict(keys=fields.String(), load_default=dict, validate=_bounded)
-
-
-class EntitySchema(_Part):
+class Entity(Struct):
     """A subject or a resource."""
 
-    type = fields.String(required=True, validate=_NAME)
-    id = fields.String(required=True, validate=_NAME)
-    properties = _object()
+    type: Name
+    id: Name
+    properties: Properties = field(default_factory=dict)
 
 
-class ActionSchema(_Part):
+class Action(Struct):
     """What is to be done."""
 
-    name = fields.String(required=True, validate=_NAME)
-    properties = _object()
+    name: Name
+    properties: Properties = field(default_factory=dict)
 
 
-class EvaluationSchema(_Part):
+class Question(Struct):
     """``POST /access/v1/evaluation``."""
 
-    subject = fields.Nested(EntitySchema, required=True)
-    action = fields.Nested(ActionSchema, required=True)
-    resource = fields.Nested(EntitySchema, required=True)
-    context = _object()
-
-    @post_load
-    def to_model(self, data: dict[str, Any], **_options: Any) -> EvaluationRequest:
-        return EvaluationRequest.from_json(data)
+    subject: Entity
+    action: Action
+    resource: Entity
+    context: Properties = field(default_factory=dict)
 
 
-class PageSchema(_Part):
+class Page(Struct):
     """Which part of a search's results (section 8.2)."""
 
-    token = fields.String(load_default="", validate=validate.Length(max=MOST_CHARACTERS))
-    limit = fields.Integer(load_default=MOST_RESULTS, strict=True, validate=validate.Range(min=0))
+    token: Annotated[str, Meta(max_length=MOST_CHARACTERS)] = ""
+    limit: Annotated[int, Meta(ge=0)] = MOST_RESULTS
 
 
-class KindSchema(_Part):
+class Wanted(Struct):
     """What is searched for: its type; an id is ignored."""
 
-    type = fields.String(required=True, validate=_NAME)
-    properties = _object()
+    type: Name
+    properties: Properties = field(default_factory=dict)
 
 
-class SubjectSearchSchema(_Part):
+class SubjectSearch(Struct):
     """``POST /access/v1/search/subject``."""
 
-    subject = fields.Nested(KindSchema, required=True)
-    action = fields.Nested(ActionSchema, required=True)
-    resource = fields.Nested(EntitySchema, required=True)
-    context = _object()
-    page = fields.Nested(PageSchema, load_default=lambda: PageSchema().load({}))
+    subject: Wanted
+    action: Action
+    resource: Entity
+    context: Properties = field(default_factory=dict)
+    page: Page = field(default_factory=Page)
 
 
-class ResourceSearchSchema(_Part):
+class ResourceSearch(Struct):
     """``POST /access/v1/search/resource``."""
 
-    subject = fields.Nested(EntitySchema, required=True)
-    action = fields.Nested(ActionSchema, required=True)
-    resource = fields.Nested(KindSchema, required=True)
-    context = _object()
-    page = fields.Nested(PageSchema, load_default=lambda: PageSchema().load({}))
+    subject: Entity
+    action: Action
+    resource: Wanted
+    context: Properties = field(default_factory=dict)
+    page: Page = field(default_factory=Page)
 
 
-class ActionSearchSchema(_Part):
+class ActionSearch(Struct):
     """``POST /access/v1/search/action``."""
 
-    subject = fields.Nested(EntitySchema, required=True)
-    resource = fields.Nested(EntitySchema, required=True)
-    context = _object()
-    page = fields.Nested(PageSchema, load_default=lambda: PageSchema().load({}))
+    subject: Entity
+    resource: Entity
+    context: Properties = field(default_factory=dict)
+    page: Page = field(default_factory=Page)
 
 
-SEARCHES: dict[str, type[Schema]] = {
-    "subject": SubjectSearchSchema,
-    "resource": ResourceSearchSchema,
-    "action": ActionSearchSchema,
+SEARCHES: dict[str, type[SubjectSearch | ResourceSearch | ActionSearch]] = {
+    "subject": SubjectSearch,
+    "resource": ResourceSearch,
+    "action": ActionSearch,
 }
+
+
+def decode(body: bytes) -> object:
+    """A JSON document (RFC 8259).
+
+    :raises ServiceError: ``invalid_request``: not UTF-8, not JSON, nested too deep, a lone surrogate
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
+        raise _wrong("the body must be JSON in UTF-8, sent as application/json") from error
+
+
+def load_evaluation(document: object) -> EvaluationRequest:
+    """Check a decoded question.
+
+    :raises ServiceError: ``invalid_request`` with one sentence that names the member
+    """
+    asked = _load(document, Question)
+    _check_names(
+        asked.subject.type, asked.subject.id, asked.action.name, asked.resource.type, asked.resource.id
+    )
+    _check_bounded("subject.properties", asked.subject.properties)
+    _check_bounded("action.properties", asked.action.properties)
+    _check_bounded("resource.properties", asked.resource.properties)
+    _check_bounded("context", asked.context)
+    return EvaluationRequest(
+        asked.subject.type,
+        asked.subject.id,
+        asked.action.name,
+        asked.resource.type,
+        asked.resource.id,
+        asked.subject.properties,
+        asked.action.properties,
+        asked.resource.properties,
+        asked.context,
+    )
 
 
 def load_search(kind: str, document: object) -> dict[str, Any]:
@@ -155,12 +147,14 @@ def load_search(kind: str, document: object) -> dict[str, Any]:
 
     :raises ServiceError: ``invalid_request`` with one sentence that names the member
     """
-    if not isinstance(document, dict):
-        raise ServiceError("invalid_request", "the body must be a JSON object")
-    try:
-        return dict(SEARCHES[kind]().load(document))
-    except ValidationError as error:
-        raise ServiceError("invalid_request", first_problem(error.messages_dict)) from error
+    asked: dict[str, Any] = msgspec.to_builtins(_load(document, SEARCHES[kind]))
+    for part, members in asked.items():
+        if part == "context":
+            _check_bounded(part, members)
+        elif part != "page":
+            _check_names(*(value for name, value in members.items() if name != "properties"))
+            _check_bounded(f"{part}.properties", members["properties"])
+    return asked
 
 
 def split_evaluations(document: object) -> tuple[list[object], str]:
@@ -169,27 +163,63 @@ def split_evaluations(document: object) -> tuple[list[object], str]:
     :raises ServiceError: ``invalid_request``, for what is wrong with the whole of it
     """
     if not isinstance(document, dict):
-        raise ServiceError("invalid_request", "the body must be a JSON object")
+        raise _wrong("the body must be a JSON object")
     given, options = document.get("evaluations", []), document.get("options", {})
     if not isinstance(given, list) or not isinstance(options, dict):
-        raise ServiceError("invalid_request", "evaluations must be an array and options an object")
+        raise _wrong("evaluations must be an array and options an object")
     if len(given) > MOST_EVALUATIONS:
-        raise ServiceError("invalid_request", f"at most {MOST_EVALUATIONS} evaluations at once")
+        raise _wrong(f"at most {MOST_EVALUATIONS} evaluations at once")
     semantic = options.get("evaluations_semantic", "execute_all")
-    if semantic not in SEMANTICS:
-        raise ServiceError("invalid_request", f"evaluations_semantic must be one of {', '.join(SEMANTICS)}")
+    if not isinstance(semantic, str) or semantic not in SEMANTICS:
+        raise _wrong(f"evaluations_semantic must be one of {', '.join(SEMANTICS)}")
     defaults = {name: document[name] for name in MEMBERS if name in document}
     return [{**defaults, **one} if isinstance(one, dict) else one for one in given], semantic
 
 
-def load_evaluation(document: object) -> EvaluationRequest:
-    """Check a decoded JSON body.
-
-    :raises ServiceError: ``invalid_request`` with one sentence that names the member
-    """
+def _load(document: object, into: type[Any]) -> Any:
     if not isinstance(document, dict):
-        raise ServiceError("invalid_request", "the body must be a JSON object")
+        raise _wrong("the body must be a JSON object")
     try:
-        return EvaluationSchema().load(document)  # type: ignore[no-any-return]
-    except ValidationError as error:
-        raise ServiceError("invalid_request", first_problem(error.messages_dict)) from error
+        return msgspec.convert(document, into)
+    except msgspec.ValidationError as error:
+        said = str(error).replace("`$.", "`").replace("`", "").replace(" - at ", ": ")
+        raise _wrong(said if said.isprintable() else "a member has another type than it must have") from error
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        if not name.isprintable():
+            raise _wrong("a type, an id or a name has a control character")
+
+
+def _check_bounded(where: str, value: dict[str, Any]) -> None:
+    """A bounded JSON object: no depth or width that would cost more than the decision is worth."""
+    if value and _weigh(where, value, 0) > MOST_MEMBERS:
+        raise _wrong(f"{where} has too many members")
+
+
+def _weigh(where: str, part: object, depth: int) -> int:
+    """How many members and values there are."""
+    if isinstance(part, str):
+        _check_text(where, part)
+        return 1
+    if depth > DEEPEST:
+        raise _wrong(f"{where} is nested too deep")
+    if isinstance(part, dict):
+        for name in part:
+            _check_text(where, name)
+        return sum(_weigh(where, member, depth + 1) for member in part.values()) + len(part)
+    if isinstance(part, list):
+        return sum(_weigh(where, member, depth + 1) for member in part) + len(part)
+    return 1
+
+
+def _check_text(where: str, text: str) -> None:
+    if len(text) > MOST_CHARACTERS:
+        raise _wrong(f"{where} has a text that is too long")
+    if "\x00" in text:
+        raise _wrong(f"{where} has a NUL character")
+
+
+def _wrong(sentence: str) -> ServiceError:
+    return ServiceError("invalid_request", sentence)

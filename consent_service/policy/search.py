@@ -22,25 +22,27 @@ from consent_service.grants import service as grants
 from consent_service.grants import store
 from consent_service.policy.choice import Rules, choose, owner_of
 from consent_service.policy.model import EvaluationRequest
+from consent_service.policy.rulebook import Rulebook
 from consent_service.policy.schemas import MOST_RESULTS
 from consent_service.policy.service import Tables
-from consent_service.registry.model import Client
 
 
 def search(
-    kind: str, asked: Mapping[str, Any], caller: Client, rules: Rules, session: Session, now: dt.datetime
+    kind: str, asked: Mapping[str, Any], holder_id: str, book: Rulebook, session: Session, now: dt.datetime
 ) -> dict[str, Any]:
     """Answer a search.
 
     :param kind: ``subject``, ``resource`` or ``action``
+    :param holder_id: the client that asks
     :param asked: the checked body (:func:`consent_service.policy.schemas.load_search`)
     :raises ServiceError: ``invalid_request``: a page token of another search
     """
-    known = Tables(session, caller, now, grants.as_settled)
+    seen = book.seen(session)
+    known, rules = Tables(session, seen, now, grants.as_settled), seen.rules
     found = [
         result
         for result, request in _candidates(kind, asked, rules, session)
-        if choose(request, caller.client_id, known, rules, now).decision
+        if choose(request, holder_id, known, rules, now).decision
     ]
     start, limit = _start(kind, asked), min(asked["page"]["limit"], MOST_RESULTS)
     page = found[start : start + limit]

@@ -14,9 +14,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -28,15 +29,11 @@ from consent_service.grants.model import Grant
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.ledger.store import NO_OWNER, LedgerHalted
-from consent_service.policy.choice import Made, Rules, asked_of, choose, newest_first, owner_of
-from consent_service.policy.model import Decision, EvaluationRequest, PartyFacts, Reason
-from consent_service.registry import parties
+from consent_service.policy.choice import Made, asked_of, choose, newest_first, owner_of
+from consent_service.policy.engine import UNWRITABLE
+from consent_service.policy.model import Decision, EvaluationRequest, PartyFacts
+from consent_service.policy.rulebook import Rulebook, Seen
 from consent_service.registry.model import Client, ClientRole, Standing
-from consent_service.registry.parties import Part
-
-UNWRITABLE = Reason(
-    "ledger-unavailable", "The decision could not be recorded, and what is not recorded is not permitted."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +42,42 @@ class Answer:
 
     decision: Decision
     entry_id: str | None
-    grant_id: str | None
+    grant: Grant | None
+
+    @property
+    def grant_id(self) -> str | None:
+        """The grant under which it was decided."""
+        return self.grant.grant_id if self.grant else None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The client that asks, and the epoch in which it proved who it is."""
+
+    client: Client
+    epoch: int
+
+
+class Stale(Exception):
+    """Something changed since the holder proved who it is: it has to be looked at again."""
 
 
 def evaluate(
-    request: EvaluationRequest, caller: Client, rules: Rules, clock: Callable[[], dt.datetime]
+    request: EvaluationRequest, holder: Holder, book: Rulebook, clock: Callable[[], dt.datetime]
 ) -> Answer:
     """Decide whether a data request may pass, and record it before saying so.
 
     :param clock: asked once the locks are held, so that times in the ledger follow its order
+    :raises Stale: nothing was decided
     """
-    [answer] = evaluate_all([request], caller, rules, clock)
+    [answer] = evaluate_all([request], holder, book, clock)
     return answer
 
 
 def evaluate_all(
     requests: Sequence[EvaluationRequest],
-    caller: Client,
-    rules: Rules,
+    holder: Holder,
+    book: Rulebook,
     clock: Callable[[], dt.datetime],
     stop_at: bool | None = None,  # noqa: FBT001
 ) -> list[Answer]:
@@ -70,14 +85,18 @@ def evaluate_all(
 
     :param stop_at: stop after the first decision that is this one; what comes after it is neither
         decided nor recorded
+    :raises Stale: nothing was decided
     """
 
     def work(session: Session) -> list[Answer]:
+        seen = book.seen(session)
+        if seen.epoch != holder.epoch:
+            raise Stale
         answers: list[Answer] = []
-        known = Tables(session, caller, clock())
+        known = Tables(session, seen, clock())
         for request in requests:
-            known = replace(known, now=clock())
-            answers.append(_record(known, request, rules))
+            known.now = clock()
+            answers.append(_record(known, request, holder.client.client_id))
             if answers[-1].decision.permit is stop_at:
                 break
         return answers
@@ -87,80 +106,85 @@ def evaluate_all(
         return together(work, *map(ledger.of_owner, owners), shared=[ledger.REGISTRY])
     except (SQLAlchemyError, LedgerHalted) as error:
         structlog.get_logger().error("decision not recorded", exception=type(error).__name__)
-        denied = Answer(Decision(False, (UNWRITABLE,), (), rules.policies.digest), None, None)
+        digest = book.latest.rules.policies.digest
+        denied = Answer(Decision(False, (UNWRITABLE,), (), digest), None, None)
         return [denied] * (1 if stop_at is False else len(requests))
 
 
-def _record(known: Tables, request: EvaluationRequest, rules: Rules) -> Answer:
-    session, caller, now = known.session, known.caller, known.now
-    made = choose(request, caller.client_id, known, rules, now)
+def _record(known: Tables, request: EvaluationRequest, holder_id: str) -> Answer:
+    session, now = known.session, known.now
+    made = choose(request, holder_id, known, known.seen.rules, now)
     decision, grant = made.decision, made.grant
     entry = ledger.append(
         session,
         Kind.DECISION_PERMIT if decision else Kind.DECISION_DENY,
-        payload_of(request, caller.client_id, made),
+        payload_of(request, holder_id, made),
         now=now,
         owner=owner_of(request) or NO_OWNER,
         grant_id=grant.grant_id if grant else None,
         grant_version=grant.version if grant else None,
-        client_id=caller.client_id,
+        client_id=holder_id,
         policy_digest=decision.policy_digest,
     )
     if decision and grant:
-        grants.note_read(session, grant, request.resource_id, now)
-    return Answer(decision, entry.entry_id, grant.grant_id if grant else None)
+        known.note_read(grant, request.resource_id)
+    return Answer(decision, entry.entry_id, grant)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tables:
     """What the tables know at this moment (:class:`consent_service.policy.choice.Known`).
 
     A grant whose time is over is ended here, before anything is decided under it. Who takes part
-    is looked up once: the registry's lock keeps it as it is for as long as the transaction lives.
+    comes from what was seen in this epoch: the registry's lock keeps it as it is for as long as
+    the transaction lives. A grant is read once a transaction: its owner is locked.
     """
 
     session: Session
-    caller: Client
+    seen: Seen
     now: dt.datetime
     settle: Callable[[Session, Grant, dt.datetime], Grant] = grants.settle
-    parts: dict[str, Part | None] = field(default_factory=dict)
-    served: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
+    found: dict[tuple[str, str], Grant | None] = field(default_factory=dict)
 
     def party(self, client_id: str) -> PartyFacts | None:
-        part = self._part(client_id)
+        part = self.seen.part(self.session, client_id)
         if part is None or part.role != ClientRole.PARTY:
             return None
-        return PartyFacts(client_id, part.organisation, _standing(active=part.active))
+        licences = part.licences_at(self.now)
+        return PartyFacts(client_id, part.organisation, _standing(active=part.active), licences)
 
     def standing(self, client_id: str) -> str:
-        part = self._part(client_id)  # it may have been suspended since it signed in
-        return _standing(active=part.active if part else self.caller.active)
+        part = self.seen.part(self.session, client_id)
+        return _standing(active=part is not None and part.active)
 
     def holders_of(self, locations: Sequence[str]) -> dict[str, str]:
-        key = tuple(locations)
-        if key not in self.served:
-            self.served[key] = parties.served_by(self.session, locations) if locations else {}
-        return self.served[key]
+        return self.seen.served_by(self.session, tuple(locations))
 
     def has_resources(self, client_id: str) -> bool:
-        return parties.serves_any(self.session, client_id)
+        return self.seen.serves_any(self.session, client_id)
 
     def grant(self, owner: str, grant_id: str) -> Grant | None:
-        found = store.current(self.session, owner, grant_id)
-        return self.settle(self.session, found, self.now) if found else None
+        key = (owner, grant_id)
+        if key not in self.found:
+            self.found[key] = store.current(self.session, owner, grant_id)
+        grant = self.found[key]
+        if grant is not None and grants.due(grant, self.now):
+            grant = self.found[key] = self.settle(self.session, grant, self.now)
+        return grant
 
     def grants_to(self, owner: str, client_id: str) -> Sequence[Grant]:
         found = store.current_of_owner(self.session, owner, client_id)
         settled = [self.settle(self.session, one, self.now) for one in found]
+        self.found.clear()  # what was settled here has a new version
         return newest_first(settled)  # again: a grant that was ended just now has a new version
 
     def reads(self, grant: Grant, data_set: str) -> int:
         return grants.reads_so_far(self.session, grant, data_set, self.now)
 
-    def _part(self, client_id: str) -> Part | None:
-        if client_id not in self.parts:
-            self.parts[client_id] = parties.part_of(self.session, client_id)
-        return self.parts[client_id]
+    def note_read(self, grant: Grant, data_set: str) -> None:
+        """Count a permitted read; it may use the grant up."""
+        if grants.note_read(self.session, grant, data_set, self.now):
+            self.found.pop((grant.owner, grant.grant_id), None)
 
 
 def _standing(*, active: bool) -> str:
@@ -174,8 +198,8 @@ def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[s
         "asked": asked_of(request),
         "holder": holder_id,
         # As text: a question may hold numbers that canonical JSON would not keep.
-        "request": json.dumps(request.to_json(), sort_keys=True, ensure_ascii=False),
-        "facts": json.dumps(made.facts.to_json(), sort_keys=True, ensure_ascii=False),
+        "request": _text(request.to_json()),
+        "facts": _text(made.facts.to_json()),
         "party": made.party.to_json() if made.party else None,
         "permit": decision.permit,
         "reasons": [{"policy": reason.policy, "text": reason.text} for reason in decision.reasons],
@@ -184,3 +208,10 @@ def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[s
             for one in decision.obligations
         ],
     }
+
+
+def _text(document: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # a number that only Python's own writer takes
+        return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

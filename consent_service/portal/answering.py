@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, render_template, request, session, url_for
+from flask import Blueprint, flash, render_template, request, session, url_for
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response
 
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.grants import service, store
-from consent_service.grants.model import Period, Request, Status, Terms
-from consent_service.portal import access, shown
+from consent_service.grants.agreement import Refused
+from consent_service.grants.model import SINCE_EVER, Period, Request, Status, Terms
+from consent_service.portal import access, shown, words
 from consent_service.portal.schemas import AnswerSchema
 from consent_service.registry import parties
 from consent_service.web.current import now
@@ -69,8 +70,19 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
     if errors:
         return _page(asked, errors, form), 400
     right = access.right_for(terms.owner)
-    with writing() as database:
-        grant = service.approve(database, request_id, terms, (person_id, right), now())
+    how = access.signed_in_at()
+    since = how[1] if how else SINCE_EVER
+    try:
+        with writing() as database:
+            by = service.Answering(person_id, right, since, words.language())
+            grant = service.approve(database, request_id, terms, by, now())
+    except Refused as refused:
+        if refused.step_up:  # a fresh sign-in is all that is missing; then the person is back here
+            flash(refused.description, "info")
+            return access.go(
+                url_for("portal.sign_in", next=url_for("portal.request_page", request_id=request_id))
+            )
+        return _page(asked, {"answer": refused.description}, form), 409
     access.choose(right.owner)
     return _back(request_id, url_for("portal.grant_page", grant_id=grant.grant_id))
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from consent_service.db import reading
 from consent_service.grants import store
-from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Grant, Request, Status, Terms
 from consent_service.ledger import store as ledger
 from consent_service.ledger.model import Kind
@@ -16,11 +15,11 @@ from consent_service.ledger.store import PayloadRow
 from consent_service.portal import words
 from consent_service.registry import identifiers, parties, people
 from consent_service.registry.model import OrganisationRole
-from consent_service.web.current import current, now
+from consent_service.web.current import now
 from consent_service.web.texts import format_date, gettext
 
 DECISIONS = (Kind.DECISION_PERMIT, Kind.DECISION_DENY)
-CHANGES = (Kind.GRANT_ACTIVATED, Kind.GRANT_REVOKED, Kind.GRANT_EXPIRED, Kind.GRANT_EXHAUSTED)
+CHANGES = tuple(kind for kind in Kind if kind.value.startswith("grant."))
 NO_CHANGES_BEFORE = 200
 ERASED: dict[str, Any] = {"asked": {"party": "", "data_set": ""}, "reasons": []}
 """What is left to show of a decision whose payload was erased."""
@@ -43,7 +42,7 @@ def party(identifier: str) -> dict[str, Any]:
 
 def terms(of: Terms) -> dict[str, Any]:
     """Terms in plain words."""
-    catalogue = current(Catalogue)
+    catalogue = words.catalogue()
     holders = parties.holders_of(reading(), of.locations)
     purpose = catalogue.purpose(of.purpose)
     language = words.language()
@@ -78,7 +77,7 @@ def waiting(request: Request) -> dict[str, Any]:
     return {
         "request_id": request.request_id,
         "party_name": party(request.party)["name"],
-        "purpose_name": words.purpose(current(Catalogue), request.terms.purpose),
+        "purpose_name": words.purpose(words.catalogue(), request.terms.purpose),
         "asked_at": request.created_at,
         "expires_at": request.expires_at,
     }
@@ -87,7 +86,7 @@ def waiting(request: Request) -> dict[str, Any]:
 def grant(of: Grant) -> dict[str, Any]:
     """A grant in a list, with how it was used."""
     reads = ledger.payloads_of(reading(), of.owner, [Kind.DECISION_PERMIT], grant_id=of.grant_id, limit=1)
-    catalogue = current(Catalogue)
+    catalogue = words.catalogue()
     asking = party(of.party)
     live = of.status is Status.ACTIVE and now() < of.terms.access.valid_until
     return {
@@ -101,7 +100,9 @@ def grant(of: Grant) -> dict[str, Any]:
         "status_text": words.status(of.status, of.terms.access.valid_until, now()),
         "reads": ledger.count(reading(), of.owner, Kind.DECISION_PERMIT, of.grant_id),
         "last_read": reads[0].time if reads else None,
-        "revocable": of.status is Status.ACTIVE,
+        "revocable": of.status in {Status.ACTIVE, Status.SUSPENDED} and not of.by_law,
+        "readable": live,
+        "by_law": of.by_law,
     }
 
 
@@ -112,7 +113,7 @@ def grants_of(owner: str) -> list[Grant]:
 
 def event(row: PayloadRow) -> dict[str, Any]:
     """A decision as a line of the activity list."""
-    catalogue = current(Catalogue)
+    catalogue = words.catalogue()
     payload = json.loads(row.body) if row.body else ERASED
     asked = payload["asked"]
     start, end = (_date(asked.get(name)) for name in ("from", "to"))
@@ -125,7 +126,7 @@ def event(row: PayloadRow) -> dict[str, Any]:
         "period_text": f"{format_date(start)} – {format_date(end)}" if start and end else "",
         "grant_id": row.grant_id,
         "purpose_name": words.purpose(catalogue, asked["purpose"]) if asked.get("purpose") else "",
-        "reasons": [reason["text"] for reason in payload["reasons"]],
+        "reasons": [words.reason(reason) for reason in payload["reasons"]],
         "entry_id": row.entry_id,
     }
 
@@ -134,7 +135,11 @@ def history(of: Grant) -> list[dict[str, Any]]:
     """What became of a grant, newest first, and by whom."""
     rows = ledger.payloads_of(reading(), of.owner, CHANGES, grant_id=of.grant_id, limit=NO_CHANGES_BEFORE)
     texts = {
-        Kind.GRANT_ACTIVATED: gettext("Given"),
+        Kind.GRANT_ACTIVATED: gettext("Access began") if of.by_law else gettext("Given"),
+        Kind.GRANT_NOTIFIED: gettext("Announced by law"),
+        Kind.GRANT_SUSPENDED: gettext("Suspended, while it is disputed who may act for the business"),
+        Kind.GRANT_RESUMED: gettext("Goes on, the dispute is settled"),
+        Kind.GRANT_ENDED: gettext("Ended"),
         Kind.GRANT_REVOKED: gettext("Taken back"),
         Kind.GRANT_EXPIRED: gettext("Ended, because its time was over"),
         Kind.GRANT_EXHAUSTED: gettext("Ended, because everything was read once"),
@@ -156,6 +161,12 @@ def kind_text(kind: str) -> str:
         Kind.DECISION_PERMIT: gettext("A read"),
         Kind.DECISION_DENY: gettext("A refusal"),
         Kind.GRANT_ACTIVATED: gettext("A grant was given"),
+        Kind.GRANT_NOTIFIED: gettext("Access by law was announced"),
+        Kind.GRANT_SUSPENDED: gettext("A grant was suspended"),
+        Kind.GRANT_RESUMED: gettext("A suspended grant goes on"),
+        Kind.GRANT_ENDED: gettext("Access by law ended"),
+        Kind.OWNER_DISPUTED: gettext("It is disputed who may act for the business"),
+        Kind.OWNER_SETTLED: gettext("A dispute was settled"),
         Kind.GRANT_REVOKED: gettext("A grant was taken back"),
         Kind.GRANT_EXPIRED: gettext("A grant ended, because its time was over"),
         Kind.GRANT_EXHAUSTED: gettext("A grant ended, because everything was read once"),
@@ -170,6 +181,8 @@ def kind_text(kind: str) -> str:
 
 def _actor(payload: dict[str, Any]) -> str:
     person = people.find(reading(), payload["actor"])
+    if payload.get("reason") == "law":
+        return str(party(payload["party"])["name"])
     if person is None:
         return gettext("the service")
     if "role" not in payload:

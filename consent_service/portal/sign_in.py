@@ -14,7 +14,6 @@ from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.grants import store as grants
-from consent_service.grants.catalogue import Catalogue
 from consent_service.portal import access, shown, words
 from consent_service.portal.schemas import PasskeyName
 from consent_service.registry import passkeys, people
@@ -146,7 +145,7 @@ def _asking(target: str) -> dict[str, str] | None:
     found = grants.find_request(reading(), target.removeprefix(REQUESTS).partition("?")[0])
     if found is None:
         return None
-    purpose = words.purpose(current(Catalogue), found.terms.purpose)
+    purpose = words.purpose(words.catalogue(), found.terms.purpose)
     return {"party_name": shown.party(found.party)["name"], "purpose_name": purpose}
 
 

@@ -164,4 +164,5 @@ def _own(grant_id: str) -> Grant:
 
 
 def _active(grant: Grant) -> bool:
-    return grant.status is Status.ACTIVE and now() < grant.terms.access.valid_until
+    live = {Status.ACTIVE, Status.SUSPENDED, Status.NOTIFIED}
+    return grant.status in live and now() < grant.terms.access.valid_until

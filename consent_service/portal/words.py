@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from typing import cast
 from urllib.parse import urlsplit
 
+from flask import g
 from flask_babel import get_locale
 
+from consent_service.db import reading
+from consent_service.grants.agreement import agreements
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Access, Mode, Status, Terms, Unit
 from consent_service.registry.model import Client, OrganisationRole
@@ -19,6 +24,18 @@ TIME_ZONES = {
     "FI": "Europe/Helsinki",
     "IS": "Atlantic/Reykjavik",
 }
+
+
+def catalogue() -> Catalogue:
+    """The published catalogue, looked up once for a page."""
+    if "catalogue" not in g:
+        g.catalogue = agreements().catalogue(reading())
+    return cast("Catalogue", g.catalogue)
+
+
+def reason(recorded: Mapping[str, str]) -> str:
+    """Why a read was permitted or refused, in the page's language; else as it was recorded."""
+    return agreements().say(recorded["policy"], recorded["text"], language())
 
 
 def language() -> str:
@@ -87,7 +104,14 @@ def legal_basis(basis: str) -> str:
     """On which legal ground the party reads (GDPR article 6 calls it lawfulness)."""
     if basis == "consent":
         return gettext("Your consent. You can take it back at any time.")
-    return basis
+    law = catalogue().legal_basis(basis)
+    if law is None:
+        return basis
+    return gettext(
+        "A law of %(country)s: %(law)s. It needs no consent, and it can't be taken back here.",
+        country=country(law.country),
+        law=law.law,
+    )
 
 
 def message(terms: Terms) -> str | None:
@@ -113,6 +137,9 @@ def status(of: Status, valid_until: dt.datetime, now: dt.datetime) -> str:
         Status.REVOKED: gettext("Taken back"),
         Status.EXPIRED: gettext("Ended"),
         Status.EXHAUSTED: gettext("Used up"),
+        Status.SUSPENDED: gettext("Suspended"),
+        Status.NOTIFIED: gettext("Announced"),
+        Status.ENDED: gettext("Ended"),
     }.get(of, of.value)
 
 

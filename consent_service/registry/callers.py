@@ -24,30 +24,38 @@ class Unauthenticated(Exception):
         return f'Bearer realm="{realm}"' + (f', error="{self.error}"' if self.error else "")
 
 
+def bearer(authorization: Sequence[str]) -> str:
+    """The one bearer token in the headers (RFC 6750 section 2.1).
+
+    :param authorization: every ``Authorization`` header of the request
+    :raises Unauthenticated: 401
+    """
+    scheme, _, value = (authorization[0] if len(authorization) == 1 else "").partition(" ")
+    if scheme.lower() != "bearer" or not value:
+        raise Unauthenticated
+    return value.strip()
+
+
 def authenticate(
     session: Session,
-    authorization: Sequence[str],
+    presented: str,
     now: dt.datetime,
     *,
     scope: str,
     audience: str,
     roles: frozenset[ClientRole],
-) -> Client:
-    """The client whose token this is.
+) -> tuple[Client, dt.datetime]:
+    """The client whose token this is, and when the token ends.
 
-    1. One bearer token in the header (RFC 6750 section 2.1).
-    2. Issued by us, alive, for this audience, with its scope, and not bound to a key that
+    1. Issued by us, alive, for this audience, with its scope, and not bound to a key that
        the request does not prove.
-    3. The client is active and of a role that may call.
+    2. The client is active and of a role that may call.
 
-    :param authorization: every ``Authorization`` header of the request
+    :param presented: the token (:func:`bearer`)
     :raises Unauthenticated: 401
     :raises ServiceError: ``insufficient_scope``, 403
     """
-    scheme, _, value = (authorization[0] if len(authorization) == 1 else "").partition(" ")
-    if scheme.lower() != "bearer" or not value:
-        raise Unauthenticated
-    token = tokens.find(session, value.strip())
+    token = tokens.find(session, presented)
     if token is None or token.kind != "access_token" or not token.live(now) or token.jkt:
         raise Unauthenticated("invalid_token")
     client = parties.find(session, token.client_id)
@@ -55,4 +63,4 @@ def authenticate(
         raise Unauthenticated("invalid_token")
     if scope not in token.scope.split() or audience not in token.audience or client.role not in roles:
         raise ServiceError("insufficient_scope", f"This token is not for {scope}.", status=403)
-    return client
+    return client, token.expires_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.registry import identifiers
 from consent_service.registry.model import Client, ClientRole, Organisation, Standing
-from consent_service.registry.store import ClientRow, OrganisationRow, ResourceRow
+from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow, ResourceRow
 
 KEY_MEMBERS = {"kty", "crv", "x", "y", "n", "e", "kid", "use", "alg"}
 MINIMUM_RSA_BITS = 2048
+LICENCE = re.compile(r"[a-z][a-z_]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,11 @@ class Part:
     role: str
     organisation: str
     active: bool
+    licences: tuple[tuple[str, dt.datetime], ...] = ()
+
+    def licences_at(self, now: dt.datetime) -> frozenset[str]:
+        """The licences that count at this moment."""
+        return frozenset(licence for licence, until in self.licences if now < until)
 
 
 # On the path of every decision: plain statements, made once, without the object mapper's share.
@@ -134,6 +141,10 @@ _PART = (
     .join(_ORGANISATION, _ORGANISATION.c.identifier == _CLIENT.c.organisation_id)
     .where(_CLIENT.c.client_id == bindparam("client_id"))
 )
+_LICENCE = LicenceRow.__table__
+_LICENCES = select(_LICENCE.c.licence, _LICENCE.c.valid_until).where(
+    _LICENCE.c.organisation_id == bindparam("organisation")
+)
 _SERVED = select(_RESOURCE.c.uri, _RESOURCE.c.client_id).where(
     _RESOURCE.c.uri.in_(bindparam("locations", expanding=True))
 )
@@ -142,10 +153,13 @@ _SERVES = select(_RESOURCE.c.uri).where(_RESOURCE.c.client_id == bindparam("clie
 
 def part_of(session: Session, client_id: str) -> Part | None:
     """What a decision has to know of a client, or None where there is none."""
-    row = session.connection().execute(_PART, {"client_id": client_id}).first()
+    connection = session.connection()
+    row = connection.execute(_PART, {"client_id": client_id}).first()
     if row is None:
         return None
-    return Part(row[0], row[1], row[2] == Standing.ACTIVE and row[3] == Standing.ACTIVE)
+    licences = connection.execute(_LICENCES, {"organisation": row[1]})
+    active = row[2] == Standing.ACTIVE and row[3] == Standing.ACTIVE
+    return Part(row[0], row[1], active, tuple((licence, until) for licence, until in licences))
 
 
 def served_by(session: Session, locations: Sequence[str]) -> dict[str, str]:
@@ -176,6 +190,52 @@ def set_standing(
         session, kind, {"organisation": row.identifier, "status": standing.value, "reason": reason}, now=now
     )
     return row.to_model()
+
+
+def license_party(
+    session: Session, identifier: str, licence: str, *, source: str, until: dt.datetime, now: dt.datetime
+) -> Organisation:
+    """Record that an organisation is licensed for something, by whom, and until when.
+
+    :param licence: the name that the catalogue's purposes use, for example ``credit``
+    :param source: the authority that gave it, in words that can be looked up
+    :raises ServiceError: ``unknown_organisation``, ``invalid_licence``
+    """
+    ledger.hold(session, registry="changes")
+    found = session.get(OrganisationRow, identifiers.parse(identifier))
+    if found is None:
+        raise ServiceError("unknown_organisation", f"{identifier} takes no part here", status=404)
+    if not LICENCE.fullmatch(licence) or not source.strip() or until <= now:
+        raise ServiceError("invalid_licence", "a licence has a name, a source and an end to come")
+    session.merge(
+        LicenceRow(organisation_id=found.identifier, licence=licence, source=source, valid_until=until)
+    )
+    told = {
+        "organisation": found.identifier,
+        "licence": licence,
+        "source": source,
+        "valid_until": until.astimezone(dt.UTC).isoformat(),
+    }
+    ledger.append(session, Kind.PARTY_LICENSED, told, now=now)
+    return found.to_model()
+
+
+def end_licence(
+    session: Session, identifier: str, licence: str, *, reason: str, now: dt.datetime
+) -> Organisation:
+    """End a licence at once.
+
+    :raises ServiceError: ``unknown_organisation``, ``invalid_licence``: it has none of this name
+    """
+    ledger.hold(session, registry="changes")
+    found = session.get(OrganisationRow, identifiers.parse(identifier))
+    row = session.get(LicenceRow, (found.identifier, licence)) if found else None
+    if found is None or row is None:
+        raise ServiceError("invalid_licence", f"{identifier} has no licence {licence}", status=404)
+    session.delete(row)
+    told = {"organisation": found.identifier, "licence": licence, "reason": reason}
+    ledger.append(session, Kind.PARTY_LICENCE_ENDED, told, now=now)
+    return found.to_model()
 
 
 def public_jwks(jwks: dict[str, Any]) -> dict[str, Any]:

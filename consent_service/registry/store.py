@@ -63,6 +63,17 @@ class ClientRow(Base):
         )
 
 
+class LicenceRow(Base):
+    """What an organisation is licensed for, who says so, and until when."""
+
+    __tablename__ = "licence"
+
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.identifier"), primary_key=True)
+    licence: Mapped[str] = mapped_column(String(64), primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    valid_until: Mapped[dt.datetime] = mapped_column(Instant)
+
+
 class ResourceRow(Base):
     """An address that a holder serves data at; it belongs to one holder only (RFC 8707 calls it resource)."""
 

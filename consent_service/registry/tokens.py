@@ -14,6 +14,7 @@ from typing import Literal
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from consent_service.ledger import append as ledger
 from consent_service.registry.store import TokenRow
 
 TokenKind = Literal["access_token", "refresh_token"]
@@ -92,7 +93,12 @@ def find(session: Session, token: str) -> Token | None:
 
 
 def revoke(session: Session, token: Token, now: dt.datetime) -> None:
-    """Revoke a token; a refresh token takes along all that its authorization gave (RFC 7009 section 2.1)."""
+    """Revoke a token; a refresh token takes along all that its authorization gave (RFC 7009 section 2.1).
+
+    A client's own token may be remembered where it is used; the registry's epoch ends that.
+    """
+    if token.grant_id is None:
+        ledger.hold(session, registry="changes")
     if token.kind == "refresh_token" and token.authorization_id:
         revoke_authorization(session, token.authorization_id, now)
     else:

@@ -128,9 +128,9 @@ def _may_read(row: PayloadRow) -> bool:
     headers = request.headers.getlist("Authorization")
     if not headers:
         return False
-    client = callers.authenticate(
+    client, _until = callers.authenticate(
         reading(),
-        headers,
+        callers.bearer(headers),
         now(),
         scope=SCOPE,
         audience=f"{current(Settings).issuer}/ledger",

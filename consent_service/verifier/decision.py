@@ -15,7 +15,8 @@ from consent_service.verifier.service import TIMEOUT, Authenticated
 
 SCOPE = "decisions"
 METADATA = "/.well-known/authzen-configuration"
-KNOWN_OBLIGATIONS = frozenset({"delete_after", "do_not_store", "use_only_for"})
+KNOWN_OBLIGATIONS = frozenset({"delete_after", "do_not_store", "use_only_for", "share_only_with", "mask"})
+"""What a holder passes on to the party, and ``mask``, which it does itself (:meth:`Decision.masked`)."""
 RENEW_BEFORE = dt.timedelta(seconds=30)
 UNAUTHORIZED = 401
 
@@ -33,6 +34,24 @@ class Decision:
 
     def __bool__(self) -> bool:
         return self.permit
+
+    def masked(self, data: Any) -> Any:
+        """The data without the members that the decision's ``mask`` obligations name, at any depth."""
+        names = {
+            name
+            for one in self.obligations
+            if one.get("type") == "mask"
+            for name in str(one["properties"]["members"]).split()
+        }
+        return _without(data, names) if names else data
+
+
+def _without(data: Any, names: set[str]) -> Any:
+    if isinstance(data, Mapping):
+        return {name: _without(value, names) for name, value in data.items() if name not in names}
+    if isinstance(data, list | tuple):
+        return [_without(one, names) for one in data]
+    return data
 
 
 class DecisionClient:

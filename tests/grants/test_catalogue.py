@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from consent_service.grants.catalogue import Catalogue, CatalogueError, DataSet, Purpose
 from consent_service.grants.duration import Duration, DurationError, add, longer, parse_duration
+from consent_service.registry import identifiers
 
 PUBLISHED = Path(__file__).parents[2] / "policies" / "catalogue"
 CATALOGUE = Catalogue.load(PUBLISHED)
@@ -23,6 +24,8 @@ PURPOSES = {
     "statistics",
     "annual_accounts",
     "supplier_onboarding",
+    "trade",
+    "sustainability_reporting",
 }
 DATA_SETS = {
     "trial_balance",
@@ -32,6 +35,13 @@ DATA_SETS = {
     "vat_return",
     "payroll_summary",
     "bank_reconciliation",
+    "e_invoice",
+    "e_order",
+    "e_receipt",
+    "e_catalogue",
+    "energy_use",
+    "emissions",
+    "waste",
 }
 DPV = {
     "CreditChecking",
@@ -39,6 +49,7 @@ DPV = {
     "LegalCompliance",
     "ProvideOfficialStatistics",
     "VendorSelectionAssessment",
+    "FulfilmentOfContractualObligation",
 }
 """Terms of the Data Privacy Vocabulary 2.0, taken from its list of purposes."""
 
@@ -67,18 +78,33 @@ def test_every_purpose_is_bounded(name: str) -> None:
     purpose = CATALOGUE.purpose(name)
     assert purpose
     assert purpose.id == name
-    assert purpose.data_sets
+    assert purpose.limits.data_sets
     assert purpose.legal_bases
     assert purpose.dpv.removeprefix("https://w3id.org/dpv#") in DPV
-    for most in (purpose.longest_period, purpose.longest_access, purpose.longest_retention):
+    limits = purpose.limits
+    for most in (limits.longest_period, limits.longest_access, limits.longest_retention):
         assert longer(most, Duration(0, 0))
+    assert limits.most_often or name in {"credit_assessment", "accounting_services"}
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE.legal_bases))
+def test_every_law_is_an_authority_s_and_narrower_than_its_purpose(name: str) -> None:
+    law = CATALOGUE.legal_basis(name)
+    assert law
+    assert law.authorities
+    assert {identifiers.country_of(one) for one in law.authorities} == {law.country}
+    purpose = CATALOGUE.purpose(law.purpose)
+    assert purpose
+    assert law.limits.data_sets <= purpose.limits.data_sets
+    assert law.limits.within(purpose.limits)
 
 
 def test_a_credit_check_gets_what_it_needs_and_no_postings() -> None:
     purpose = CATALOGUE.purpose("credit_assessment")
     assert purpose
-    assert {"financial_statement", "trial_balance"} <= purpose.data_sets
-    assert not {"general_ledger", "payroll_summary"} & purpose.data_sets
+    assert {"financial_statement", "trial_balance"} <= purpose.limits.data_sets
+    assert not {"general_ledger", "payroll_summary"} & purpose.limits.data_sets
+    assert purpose.licence == "credit"
 
 
 def test_what_names_people_says_so() -> None:
@@ -86,6 +112,9 @@ def test_what_names_people_says_so() -> None:
         data_set = CATALOGUE.data_set(name)
         assert data_set
         assert data_set.personal_data == "possible"
+    for data_set in CATALOGUE.data_sets.values():
+        if data_set.personal_data == "possible" and data_set.id != "annual_accounts":  # those are public
+            assert data_set.confirmed_for, data_set.id
 
 
 def test_unknown_ids_are_none() -> None:
@@ -134,8 +163,10 @@ def load(path: Path, purposes: str = PURPOSES_YAML, data_sets: str = DATASETS_YA
 def test_a_small_catalogue(tmp_path: Path) -> None:
     purpose = load(tmp_path).purpose("tidy")
     assert purpose
-    assert purpose.data_sets == {"books"}
-    assert (purpose.longest_access, purpose.longest_retention) == (Duration(6, 0), Duration(0, 30))
+    limits = purpose.limits
+    assert limits.data_sets == {"books"}
+    assert (limits.longest_access, limits.longest_retention) == (Duration(6, 0), Duration(0, 30))
+    assert (purpose.licence, purpose.onward_sharing, limits.most_often) == ("", False, None)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +194,11 @@ def test_a_missing_member_of_a_data_set_is_named_with_its_file(tmp_path: Path, m
         ("data_sets", "books", "names no data set"),
         ("data_sets", [["books"]], "purposes.yaml: tidy"),
         ("data_sets", None, "purposes.yaml: tidy"),
-        ("legal_bases", ["because"], "legal_bases knows only"),
-        ("legal_bases", "consent", "legal_bases knows only"),
+        ("legal_bases", ["because"], "tidy names no legal basis: because"),
+        ("legal_bases", "consent", "tidy names no legal basis"),
+        ("most_often", {"unit": "fortnight", "value": 1}, "purposes.yaml: tidy"),
+        ("most_often", {"unit": "day"}, "purposes.yaml: tidy: value is missing"),
+        ("mask", ["notes"], "purposes.yaml: tidy"),
         ("longest_period", "a year", "is not an ISO 8601 duration"),
         ("longest_period", 365, "purposes.yaml: tidy"),
         ("name", {"nb": "Rydde"}, "name needs a text in en"),
@@ -176,6 +210,71 @@ def test_a_wrong_member_is_named(tmp_path: Path, member: str, value: object, sai
     document["tidy"][member] = value
     with pytest.raises(CatalogueError, match=said):
         load(tmp_path, yaml.safe_dump(document))
+
+
+LAWS_YAML = """
+tidying_act:
+  law: The Tidying Act
+  country: "NO"
+  gdpr: c
+  authorities: ["0192:974761076"]
+  purpose: tidy
+  data_sets: [books]
+  longest_period: P1Y
+  longest_access: P6M
+  longest_retention: P30D
+  notice: P14D
+"""
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "said"),
+    [
+        ("data_sets", ["books", "letters"], "is wider than its purpose"),
+        ("longest_period", "P13M", "is wider than its purpose"),
+        ("longest_access", "P1Y", "is wider than its purpose"),
+        ("longest_retention", "P31D", "is wider than its purpose"),
+        ("purpose", "other", "its purpose does not rest on it"),
+        ("authorities", ["0192:974761077"], "legal_bases.yaml: tidying_act: .*organisasjonsnummer"),
+        ("gdpr", "a", "point c or e"),
+        ("notice", "soon", "legal_bases.yaml: tidying_act"),
+        ("law", None, "law is missing"),
+    ],
+)
+def test_a_wrong_law_is_named(tmp_path: Path, member: str, value: object, said: str) -> None:
+    laws, purposes = yaml.safe_load(LAWS_YAML), yaml.safe_load(PURPOSES_YAML)
+    purposes["tidy"]["legal_bases"] = ["consent", "tidying_act"]
+    (tmp_path / "legal_bases.yaml").write_text(yaml.safe_dump(laws), "utf-8")
+    assert load(tmp_path, yaml.safe_dump(purposes)).legal_basis("tidying_act")
+    laws["tidying_act"] |= {member: value}
+    if value is None:
+        del laws["tidying_act"][member]
+    (tmp_path / "legal_bases.yaml").write_text(yaml.safe_dump(laws), "utf-8")
+    with pytest.raises(CatalogueError, match=said):
+        load(tmp_path, yaml.safe_dump(purposes))
+
+
+def test_a_law_is_no_more_frequent_than_its_purpose(tmp_path: Path) -> None:
+    laws, purposes = yaml.safe_load(LAWS_YAML), yaml.safe_load(PURPOSES_YAML)
+    purposes["tidy"] |= {
+        "legal_bases": ["tidying_act"],
+        "most_often": {"unit": "day", "value": 4},
+    }
+    for often, fits in (
+        (None, False),
+        ({"unit": "day", "value": 4}, True),
+        ({"unit": "day", "value": 5}, False),
+        ({"unit": "month", "value": 4}, True),
+        ({"unit": "month", "value": 5}, False),  # they may all fall on one day
+        ({"unit": "hour", "value": 1}, False),
+    ):
+        laws["tidying_act"]["most_often"] = often
+        (tmp_path / "legal_bases.yaml").write_text(yaml.safe_dump(laws), "utf-8")
+        if fits:
+            assert load(tmp_path, yaml.safe_dump(purposes)).legal_bases
+        else:
+            with pytest.raises(CatalogueError, match="wider"):
+                load(tmp_path, yaml.safe_dump(purposes))
 
 
 @pytest.mark.parametrize("text", ["{", "[1, 2]", "", "a: !!python/object/apply:os.system [true]", "tidy: 1"])

@@ -53,6 +53,14 @@ def test_only_the_life_cycle_s_arrows_exist(now: Status, then: Status) -> None:
         ("active", "revoked"),
         ("active", "expired"),
         ("active", "exhausted"),
+        ("active", "suspended"),
+        ("active", "ended"),
+        ("suspended", "active"),
+        ("suspended", "revoked"),
+        ("suspended", "expired"),
+        ("suspended", "ended"),
+        ("notified", "active"),
+        ("notified", "ended"),
     }
     if (now.value, then.value) in allowed:
         check_transition(now, then)
@@ -68,6 +76,7 @@ def test_an_end_has_no_arrows() -> None:
         Status.REVOKED,
         Status.EXPIRED,
         Status.EXHAUSTED,
+        Status.ENDED,
     }
 
 

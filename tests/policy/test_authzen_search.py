@@ -15,9 +15,9 @@ from werkzeug.test import TestResponse
 from consent_service.db import reading
 from consent_service.ledger.store import PendingRow
 from consent_service.policy.publish import from_directory
+from consent_service.policy.rulebook import Rulebook
 from consent_service.policy.schemas import load_search
 from consent_service.policy.search import search
-from consent_service.registry import parties
 from tests.world import OWNER, World
 
 
@@ -152,7 +152,7 @@ def test_any_policy_directory_can_be_searched(tmp_path: Path, world: World) -> N
         for name, secret in (("plan", True), ("menu", False))
     ]
     (tmp_path / "entities.json").write_text(json.dumps(entities))
-    rules = from_directory(tmp_path)
+    book = Rulebook(from_directory(tmp_path))
 
     def found(kind: str, **parts: Any) -> list[str]:
         body = {
@@ -163,9 +163,9 @@ def test_any_policy_directory_can_be_searched(tmp_path: Path, world: World) -> N
         if kind == "action":
             del body["action"]
         with world.app.app_context():
-            caller = parties.find(reading(), world.erp.client_id)
-            assert caller is not None
-            answer = search(kind, load_search(kind, body), caller, rules, reading(), world.clock.now())
+            answer = search(
+                kind, load_search(kind, body), world.erp.client_id, book, reading(), world.clock.now()
+            )
         return [one.get("id") or one["name"] for one in answer["results"]]
 
     assert found("subject") == ["ann"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,9 +23,16 @@ UNHURRIED = settings(
 
 OWNERS = ["0192:923609016", "0007:5560125790"]
 CLIENTS = ["bank", "bank2"]
-PARTIES = ["0192:984851006", "0184:10150817"]
+PARTIES = ["0192:984851006", "0184:10150817", "0192:971526920"]
 HOLDERS = ["erp", "erp2"]
-PURPOSES = ["credit_assessment", "statistics"]
+PURPOSES = ["credit_assessment", "statistics", "accounting_services", "curiosity"]
+BASES = ["consent", "no_statistics", "se_statistics", "no_tax", "se_magic"]
+AUTHORITY = "0192:971526920"
+CATALOGUE = Path(__file__).parents[2] / "policies" / "catalogue"
+READ = {
+    name: yaml.safe_load((CATALOGUE / f"{name}.yaml").read_text())
+    for name in ("purposes", "datasets", "legal_bases")
+}
 SETS = ["trial_balance", "financial_statement", "general_ledger"]
 PLACES = ["https://a.example", "https://b.example"]
 DAYS = [
@@ -39,6 +47,9 @@ TIMES = [
     for month in (1, 6)
     for ms in (-1, 0, 1)
 ]
+"""Around the first and the last moment of a grant; the rest is further off."""
+LATER = [dt.datetime(year, 1, 1, 23, 59, 59, tzinfo=dt.UTC) for year in (2027, 2028)]
+GIVEN = [TIMES[0], dt.datetime(2024, 12, 31, tzinfo=dt.UTC), dt.datetime(2025, 1, 1, tzinfo=dt.UTC)]
 
 
 def seldom(other: st.SearchStrategy[Any], usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -76,10 +87,10 @@ def grants(draw: st.DrawFn) -> Grant:
         actions=draw(some(["read", "write"], ["read"])),
         locations=draw(some(PLACES, PLACES[:1])),
         period=Period(draw(mostly(DAYS[0], DAYS)), draw(mostly(DAYS[3], DAYS))),
-        access=Access(mode, draw(mostly(TIMES[4], TIMES)), frequency),
-        retention=draw(st.sampled_from(["P0D", "P90D"])),
-        onward_sharing=(),
-        legal_basis="consent",
+        access=Access(mode, draw(mostly(TIMES[4], [*TIMES, *LATER])), frequency),
+        retention=draw(mostly("P90D", ["P0D", "P1Y", "P366D", "P367D", "P6Y", "for ever"])),
+        onward_sharing=draw(some(PARTIES, [])),
+        legal_basis=draw(mostly("consent", BASES)),
     )
     return Grant(
         grant_id=draw(mostly("g1", ["g1", "g2"])),
@@ -91,6 +102,8 @@ def grants(draw: st.DrawFn) -> Grant:
         status=draw(mostly(Status.ACTIVE, Status)),
         created_at=TIMES[0],
         entry_id="e1",
+        given_at=draw(mostly(TIMES[0], GIVEN)),
+        reason=draw(st.sampled_from(["", "dispute", "operator"])),
     )
 
 
@@ -105,6 +118,7 @@ def requests(draw: st.DrawFn) -> EvaluationRequest:
     context = {
         "purpose": draw(mostly(PURPOSES[0], [None, *PURPOSES])),
         "grant_id": draw(mostly("g1", [None, "g1", "g2"])),
+        "recipients": draw(mostly(None, [[], PARTIES[:1], PARTIES])),
     }
     return EvaluationRequest(
         subject_type="party",
@@ -120,14 +134,13 @@ def requests(draw: st.DrawFn) -> EvaluationRequest:
 @st.composite
 def facts(draw: st.DrawFn) -> Facts:
     return Facts(
-        time=draw(mostly(TIMES[1], TIMES)),
+        time=draw(mostly(TIMES[1], [*TIMES, *LATER])),
         holder=HolderFacts(
             draw(mostly(HOLDERS[0], HOLDERS)),
             draw(mostly("active", ["active", "suspended"])),
             frozenset(draw(some(PLACES, PLACES[:1]))),
         ),
         reads=draw(st.sampled_from([0, 0, 0, 1, 2, 44, 45, 10**6])),
-        purpose_data_sets=frozenset(draw(some(SETS, SETS[:2]))),
     )
 
 
@@ -138,6 +151,7 @@ parties = seldom(
         mostly(CLIENTS[0], CLIENTS),
         mostly(PARTIES[0], PARTIES),
         mostly("active", ["active", "suspended"]),
+        some(["credit", "tax"], ["credit"]).map(frozenset),
     ),
 )
 maybe_grants = seldom(st.none(), grants())
@@ -161,8 +175,13 @@ def reference(
         terms, access = grant.terms, grant.terms.access
         must("grant-revoked", hold=grant.status != "revoked")
         must("grant-used-up", hold=grant.status != "exhausted")
-        must("grant-active", hold=grant.status in {"active", "revoked", "exhausted", "expired"})
-        must("grant-ended", hold=grant.status != "expired" and facts.time < access.valid_until)
+        suspended = grant.status == "suspended"
+        must("grant-in-dispute", hold=not (suspended and grant.reason == "dispute"))
+        must("grant-suspended", hold=not (suspended and grant.reason != "dispute"))
+        must("notice-given", hold=grant.status != "notified")
+        must("grant-active", hold=grant.status not in {"requested", "open", "declined", "lapsed"})
+        over = grant.status in {"expired", "ended"} or facts.time >= access.valid_until
+        must("grant-ended", hold=not over)
         must(
             "party-matches",
             hold=grant.client_id == request.subject_id
@@ -189,13 +208,71 @@ def reference(
             Mode.STANDING: 10**9,
         }[access.mode]
         must("limit-reached", hold=facts.reads < most)
+        must("recipients-granted", hold=set(said["recipients"] or []) <= set(terms.onward_sharing))
+        must("confirmation-fresh", hold=fresh(grant, request.resource_id, facts.time))
     must("party-active", hold=known is not None and known.status == "active")
     must("holder-active", hold=facts.holder.status == "active")
     must("holder-is-caller", hold=asked["holder"] == facts.holder.client_id)
     if grant is not None:
         must("holder-serves", hold=any(place in facts.holder.serves for place in grant.terms.locations))
-        must("purpose-allows-data-set", hold=request.resource_id in facts.purpose_data_sets)
+        no += beyond(grant, request.resource_id, known)
     return no
+
+
+def beyond(grant: Grant, data_set: str, party: PartyFacts | None) -> list[str]:
+    """Which bounds of the catalogue's files a grant goes beyond, in order."""
+    terms = grant.terms
+    purpose, law = READ["purposes"].get(terms.purpose), READ["legal_bases"].get(terms.legal_basis)
+    if purpose is None:
+        return ["purpose-known"]
+    most, given = law or purpose, grant.given_at.date()
+    limit = most.get("most_often")
+    allowed = {
+        "party-licensed": law is not None
+        or "licence" not in purpose
+        or (party is not None and purpose["licence"] in party.licences),
+        "purpose-allows-data-set": data_set in purpose["data_sets"],
+        "legal-basis-fits": terms.legal_basis in purpose["legal_bases"],
+        "period-within-purpose": terms.period.end < later(terms.period.start, most["longest_period"]),
+        "access-within-purpose": terms.access.valid_until.date() <= later(given, most["longest_access"]),
+        "retention-within-purpose": terms.retention != "for ever"
+        and later(A_DAY, terms.retention) <= later(A_DAY, most["longest_retention"]),
+        "frequency-within-purpose": limit is None or reads_in(limit["unit"], terms.access) <= limit["value"],
+        "onward-sharing-allowed": not terms.onward_sharing or (law is None and purpose["onward_sharing"]),
+        "law-names-authority": law is None
+        or (party is not None and party.organisation in law["authorities"]),
+        "law-of-the-owners-country": law is None
+        or {"0192": "NO", "0007": "SE"}[grant.owner[:4]] == law["country"],
+        "law-allows-data-set": law is None or data_set in law["data_sets"],
+    }
+    return [policy for policy, hold in allowed.items() if not hold]
+
+
+A_DAY = dt.date(2000, 1, 1)
+
+
+def later(day: dt.date, duration: str) -> dt.date:
+    """The day so many years or days later."""
+    count = int(duration[1:-1])
+    return day.replace(year=day.year + count) if duration.endswith("Y") else day + dt.timedelta(days=count)
+
+
+def reads_in(unit: str, access: Access) -> int:
+    """The most reads that can fall into one window, for the units that are drawn here."""
+    if access.mode is Mode.ONCE:
+        return 1
+    if access.frequency is None:
+        return 10**9
+    assert unit == "month"
+    return access.frequency.value * (31 if access.frequency.unit is Unit.DAY else 1)
+
+
+def fresh(grant: Grant, data_set: str, time: dt.datetime) -> bool:
+    """Whether the owner's word still opens the data set."""
+    lasts = READ["datasets"].get(data_set, {}).get("confirmed_for")
+    if lasts is None or grant.terms.legal_basis in READ["legal_bases"]:
+        return True
+    return time.date() <= later(grant.given_at.date(), lasts)
 
 
 @settings(UNHURRIED, max_examples=300)
@@ -251,6 +328,9 @@ MEMBERS = [
     "time",
     "reads",
     "purpose_data_sets",
+    "bounds",
+    "confirm_by",
+    "recipients",
     "action",
     "purpose",
     "grant_id",
@@ -279,7 +359,7 @@ def test_nothing_a_request_can_say_makes_a_yes_of_a_no(
         context={**request.context, **context},
     )
     revoked = replace(grant, status=Status.REVOKED)
-    party = PartyFacts(request.subject_id, grant.party, "active")
+    party = PartyFacts(request.subject_id, grant.party, "active", frozenset({"credit"}))
     assert not decide(wild, revoked, party, POLICY_SET, facts)
     assert not decide(wild, None, party, POLICY_SET, facts)
     assert not decide(wild, grant, None, POLICY_SET, facts)
@@ -301,6 +381,12 @@ def test_any_question_is_answered_and_a_foreign_one_denied(
     request = EvaluationRequest(
         subject_type, subject_id, name, resource_type, resource_id, document, document, document, document
     )
-    decision = decide(request, grant, PartyFacts(subject_id, grant.party, "active"), POLICY_SET, facts)
+    decision = decide(
+        request,
+        grant,
+        PartyFacts(subject_id, grant.party, "active", frozenset({"credit"})),
+        POLICY_SET,
+        facts,
+    )
     assert not decision
     assert decision.reasons

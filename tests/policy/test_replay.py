@@ -22,9 +22,16 @@ from consent_service.ledger.model import Kind, canonical
 from consent_service.ledger.store import PayloadRow, payloads_of
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
+from consent_service.policy.rulebook import Rulebook
 from consent_service.registry import mandates, parties
 from consent_service.registry.model import ClientRole, Standing
 from tests.world import OWNER, World
+
+
+NOBODY = (
+    '@id("nobody")@explanation("No.")'
+    'forbid (principal, action == Action::"read", resource) when { context.reads > 999 };'
+)
 
 
 def run(world: World, *arguments: str) -> Result:
@@ -114,7 +121,7 @@ FORGERIES = [
     ("permit", lambda payload: payload | {"permit": not payload["permit"]}),
     ("reasons", lambda payload: payload | {"reasons": []}),
     ("obligations", lambda payload: payload | {"obligations": []}),
-    ("facts", lambda payload: payload | {"facts": payload["facts"].replace('"reads": 0', '"reads": 1')}),
+    ("facts", lambda payload: payload | {"facts": payload["facts"].replace('"reads":0', '"reads":1')}),
     ("party", lambda payload: payload | {"party": None}),
     ("client_id", lambda payload: payload | {"holder": "another"}),
     ("asked", lambda payload: payload | {"asked": payload["asked"] | {"data_set": "payroll"}}),
@@ -151,7 +158,7 @@ def test_a_grant_that_the_ledger_does_not_know_is_found(world: World) -> None:
     with world.app.app_context(), writing() as session:
         session.connection().exec_driver_sql(
             "INSERT INTO grant_version SELECT owner, 'smuggled', 1, party, client_id, terms, status, reason, "
-            f"created_at, entry_id FROM grant_version WHERE grant_id = '{token['grant_id']}' AND version = 1"
+            f"created_at, entry_id, given_at FROM grant_version WHERE grant_id = '{token['grant_id']}' AND version = 1"
         )
     assert "smuggled" in run(world).output
     assert run(world).exit_code == 1
@@ -221,8 +228,8 @@ def test_mandates_are_as_their_entries_tell(both_worlds: World) -> None:
 def test_a_policy_set_that_was_never_published_is_a_difference(world: World) -> None:
     token = world.grant()
     world.decide(token)
-    [one] = report(world)["differences"]
-    assert one["member"] == "policy_digest"
+    members = [one["member"] for one in report(world)["differences"]]
+    assert members == ["policy_digest", "policy_digest"]  # of the agreement and of the read
 
 
 def test_published_files_that_do_not_have_their_digest_are_found(world: World) -> None:
@@ -290,24 +297,35 @@ def change(world: World, kind: str, forge: Any) -> tuple[str, dict[str, Any]]:
     return entry_id, forged
 
 
-def test_deciding_by_a_policy_set_that_was_replaced_long_ago_is_a_difference(
-    world: World, tmp_path: Path
+def test_a_worker_that_does_not_follow_the_published_policies_is_found(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = lead_a_life(world)
     world.clock.advance(days=-100)
     newer = tmp_path / "newer"
     shutil.copytree(POLICIES, newer)
-    (newer / "90-more.cedar").write_text(
-        '@id("nobody")@explanation("No.")forbid (principal, action, resource) when { context.reads > 999 };'
-    )
+    (newer / "90-more.cedar").write_text(NOBODY)
     with world.app.app_context(), writing() as session:
         assert publish(session, PolicySet.load(newer), world.clock.now())
-    world.decide(token)  # this worker has not noticed yet
+    assert world.decide(token)["context"]["policy_digest"] == PolicySet.load(newer).digest
     assert report(world)["differences"] == []
-    world.clock.advance(hours=2)
+    with world.app.app_context(), writing() as session:
+        publish(session, PolicySet.load(POLICIES), world.clock.now())
+    monkeypatch.setattr(Rulebook, "_published", lambda _self, _session, present: present)
     world.decide(token)
     [one] = report(world)["differences"]
     assert one["member"] == "policy_digest"
+
+
+def test_an_agreement_that_the_policies_did_not_allow_is_found(world: World) -> None:
+    lead_a_life(world)
+
+    def wider(payload: dict[str, Any]) -> dict[str, Any]:
+        return payload | {"terms": payload["terms"] | {"retention": "P9Y"}}
+
+    entry_id, _ = change(world, "grant.activated", wider)
+    found = {(one["entry_id"], one["member"]): one["replayed"] for one in report(world)["differences"]}
+    assert found[entry_id, "agreement"] == "retention-within-purpose"
 
 
 def test_a_grant_that_is_given_twice_is_found(world: World) -> None:
@@ -331,9 +349,7 @@ def test_a_changed_catalogue_has_an_entry_of_its_own(world: World, tmp_path: Pat
     lead_a_life(world)
     newer = tmp_path / "newer"
     shutil.copytree(POLICIES, newer)
-    (newer / "90-more.cedar").write_text(
-        '@id("nobody")@explanation("No.")forbid (principal, action, resource) when { context.reads > 999 };'
-    )
+    (newer / "90-more.cedar").write_text(NOBODY)
 
     def published() -> list[str]:
         kinds = [Kind.CATALOGUE_PUBLISHED, Kind.POLICY_PUBLISHED]

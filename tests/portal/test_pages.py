@@ -185,6 +185,7 @@ def test_hostile_text_is_shown_as_text(world: World) -> None:
     evil = world.register(
         ClientRole.PARTY, '<script>alert("x")</script>', "0007:5599980116", redirect="https://evil.example/cb"
     )
+    world.license("0007:5599980116")
     details = world.details(message={"en": "<img src=x onerror=alert(1)> & more"})
     pushed = evil.push([details], redirect_uri="https://evil.example/cb")
     _path, page = world.open_request(world.sign_in(), pushed, peer=evil)
@@ -199,7 +200,7 @@ def test_the_owner_sees_each_read_and_each_refusal_with_its_reason(world: World)
     world.decide(token, data_set="payroll_summary")
     text = browser.get("/activity").text
     assert "Trial balance" in text
-    assert "The owner did not grant this data set" in text
+    assert "This data set was not granted" in text
     assert "Nordhavn Bank ASA" in text
 
 

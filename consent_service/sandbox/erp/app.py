@@ -78,7 +78,8 @@ def create_app(books: Bookkeeping, guard: Guard, resource: str) -> Flask:
             return _problem(404, "This system does not hold that", [])
         start, end = dt.date.fromisoformat(wanted.period_from), dt.date.fromisoformat(wanted.period_to)
         try:
-            return jsonify(data=DATA_SETS[data_set](books, start, end), decision=_shown(decision))
+            data = decision.masked(DATA_SETS[data_set](books, start, end))
+            return jsonify(data=data, decision=_shown(decision))
         except StatementError as error:
             return _problem(422, "No statement can be made of this", [str(error)], decision)
 

@@ -1,0 +1,80 @@
+"""Access that a law opens: an authority invokes the law, the owner is told, policy sets the bounds.
+
+There is nothing to approve. The law's access is a grant like any other, so that every read is
+decided and shown by the same rules; its legal basis says whose word it is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from sqlalchemy.orm import Session
+
+from consent_service.errors import ServiceError
+from consent_service.grants import agreement, service, store
+from consent_service.grants.duration import add
+from consent_service.grants.model import Grant, Status, Terms, terms_to_json
+from consent_service.ledger import append as ledger
+from consent_service.ledger.model import Kind
+from consent_service.registry.model import Client
+
+
+def invoke(session: Session, client: Client, terms: Terms, now: dt.datetime) -> Grant:
+    """Open access by law; the same terms again give the access that is open already.
+
+    1. The terms name an owner and a law.
+    2. The policies decide: the authority, the country, the purpose, the data sets and the bounds.
+    3. The notice is an entry of the owner's; access begins when its time is over.
+
+    :raises ServiceError: ``invalid_authorization_details``
+    :raises Refused: the policies say no
+    """
+    law = agreement.agreements().catalogue(session).legal_basis(terms.legal_basis)
+    if terms.owner is None:
+        raise ServiceError("invalid_authorization_details", "owner must be named where a law is invoked")
+    if law is None:
+        raise ServiceError("invalid_authorization_details", "legal_basis must be a law of the catalogue")
+    ledger.hold(session, ledger.of_owner(terms.owner), registry="reads")
+    digest = agreement.check(session, client, terms, now)
+    for known in store.current_of_owner(session, terms.owner, client.client_id):
+        open_one = service.settle(session, known, now)
+        if open_one.terms == terms and open_one.status in {Status.NOTIFIED, Status.ACTIVE}:
+            return open_one
+    grant_id, begins = str(uuid.uuid4()), now
+    if law.notice.months or law.notice.days:
+        first_day = add(now.astimezone(dt.UTC).date(), law.notice)
+        begins = dt.datetime.combine(first_day, dt.time(), dt.UTC)
+    entry = ledger.append(
+        session,
+        Kind.GRANT_NOTIFIED,
+        {
+            "party": client.organisation.identifier,
+            "client_id": client.client_id,
+            "terms": terms_to_json(terms),
+            "law": law.law,
+            "begins": begins.astimezone(dt.UTC).isoformat(),
+            "actor": client.client_id,
+            "reason": "law",
+        },
+        now=now,
+        owner=terms.owner,
+        grant_id=grant_id,
+        grant_version=1,
+        client_id=client.client_id,
+        policy_digest=digest,
+    )
+    notified = Grant(
+        grant_id=grant_id,
+        version=1,
+        owner=terms.owner,
+        party=client.organisation.identifier,
+        client_id=client.client_id,
+        terms=terms,
+        status=Status.NOTIFIED,
+        created_at=now,
+        entry_id=entry.entry_id,
+        given_at=begins,
+    )
+    store.add_version(session, notified)
+    return service.settle(session, notified, now)

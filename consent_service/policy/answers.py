@@ -1,0 +1,94 @@
+"""A decision as AuthZEN's answer, in the caller's language (Authorization API 1.0 section 5.5)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from consent_service.clock import rfc3339
+from consent_service.grants.model import Grant, Unit, window_of
+from consent_service.policy.model import Decision, Reason
+from consent_service.policy.service import Answer
+from consent_service.policy.texts import Texts
+
+OBLIGATIONS = ("delete_after", "do_not_store", "mask", "share_only_with", "step-up", "use_only_for")
+"""Types of obligations that an answer can carry (obligations profile, ``supported_obligations``)."""
+HOURS = {Unit.HOUR: 1, Unit.DAY: 24, Unit.WEEK: 168}
+
+
+def answer(of: Answer, texts: Texts, language: str, now: dt.datetime) -> dict[str, Any]:
+    """The JSON of one evaluation.
+
+    1. Reasons are the policies that decided, with their text, and what would make each pass.
+    2. Obligations bind whoever gets the answer, on a deny too; a step-up names what is missing.
+    """
+    decision = of.decision
+    context: dict[str, Any] = {
+        "id": of.entry_id,
+        "reasons": [_reason(one, texts, language) for one in decision.reasons],
+        "obligations": [
+            {"id": one.id, "type": one.type, "properties": dict(one.properties)}
+            for one in decision.obligations
+        ],
+        "policy_digest": decision.policy_digest,
+    }
+    if of.grant:
+        context["grant_id"] = of.grant.grant_id
+    if of.entry_id:
+        context["entry_id"] = of.entry_id
+    else:
+        context["error"] = {"status": 503, "message": decision.reasons[0].text}
+    if not decision:
+        context |= _mends(decision, of.grant, now)
+    return {"decision": decision.permit, "context": context}
+
+
+def _reason(of: Reason, texts: Texts, language: str) -> dict[str, str]:
+    said = {"policy": of.policy, "text": texts.reason(of.policy, of.text, language)}
+    if of.mend:
+        said |= {"mend": of.mend, "mend_text": texts.mend(of.mend, language)}
+    return said
+
+
+def _mends(decision: Decision, grant: Grant | None, now: dt.datetime) -> dict[str, Any]:
+    """What would have made it pass, where that can be said as data."""
+    found: dict[str, Any] = {}
+    needs = [one.step_up for one in decision.reasons if one.step_up]
+    if needs:
+        found["obligations"] = [
+            {"id": f"step-up-{number}", "type": "step-up", "properties": {"acr_value": acr}}
+            for number, acr in enumerate(needs)
+        ]
+    if grant is None:
+        return found
+    policies = {one.policy for one in decision.reasons}
+    terms = grant.terms
+    granted = {
+        "period-covered": (
+            "period",
+            {"from": terms.period.start.isoformat(), "to": terms.period.end.isoformat()},
+        ),
+        "purpose-matches": ("purpose", terms.purpose),
+        "data-set-granted": ("datatypes", list(terms.datatypes)),
+        "recipients-granted": ("onward_sharing", list(terms.onward_sharing)),
+    }
+    # Only to who may know: a grant of somebody else is not described.
+    if not policies & {"party-matches", "owner-matches", "holder-is-caller"}:
+        narrower = {member: value for name, (member, value) in granted.items() if name in policies}
+        if narrower:
+            found["granted"] = narrower
+        if "limit-reached" in policies and (again := window_end(grant, now)):
+            found["retry_at"] = rfc3339(again)
+    return found
+
+
+def window_end(grant: Grant, now: dt.datetime) -> dt.datetime | None:
+    """When the window in which reads are counted is over; None where it never is."""
+    frequency, start = grant.terms.access.frequency, window_of(grant, now)
+    if frequency is None or start is None:
+        return None
+    if frequency.unit in HOURS:
+        return start + dt.timedelta(hours=HOURS[frequency.unit])
+    if frequency.unit is Unit.MONTH:
+        return (start + dt.timedelta(days=32)).replace(day=1)
+    return start.replace(year=start.year + 1)
