@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from functools import partial
 from typing import Any
 
 import structlog
@@ -23,6 +24,7 @@ from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import HeadRow, LedgerHalted
 from consent_service.oauth.views import blueprint as oauth
 from consent_service.oauth.views import server as oauth_server
+from consent_service.policy import search
 from consent_service.policy.api import blueprint as decisions
 from consent_service.policy.publish import from_directory
 from consent_service.policy.rulebook import Rulebook
@@ -84,6 +86,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         clock=clock or SystemClock(),
         register=_register(settings),
         agreements=book,
+        readers=partial(search.readers, book=book),
     )
     with app.app_context():
         provide(app, Sequencer.of(db.engine, settings, clock or SystemClock()))

@@ -223,6 +223,26 @@ def policy_test(directory: Path | None) -> None:
     sys.exit(command.test(directory or policy_dir_from(os.environ)))
 
 
+@policy.command("check")
+@click.argument("directory", required=False, type=DIRECTORY)
+@clear
+def policy_check(directory: Path | None) -> None:
+    """Fail on a policy that does not fit the schema, can never apply, or is always shadowed."""
+    from consent_service.commands import policy as command
+
+    sys.exit(command.check(directory or policy_dir_from(os.environ)))
+
+
+@policy.command("publish")
+@click.argument("directory", required=False, type=DIRECTORY)
+@clear
+def policy_publish(directory: Path | None) -> None:
+    """Let DIRECTORY (by default CONSENT_POLICY_DIR) decide from now on, on every running worker."""
+    from consent_service.commands import policy as command
+
+    click.echo(command.publish(from_environ(os.environ), directory or policy_dir_from(os.environ)))
+
+
 @policy.command("diff")
 @click.argument("before", type=DIRECTORY)
 @click.argument("after", type=DIRECTORY)

@@ -23,4 +23,4 @@ class SystemClock:
 
 def rfc3339(moment: dt.datetime) -> str:
     """Write ``moment`` as RFC 3339 in UTC with microseconds, so that text order is time order."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -212,15 +212,19 @@ class World:
     def sign_in(self, person: str = "ingrid") -> FlaskClient:
         """A browser in which this person signed in with the eID."""
         browser = self.app.test_client()
+        done = self.sign_in_again(browser, person)
+        assert done.status_code == 303, done.text
+        return browser
+
+    def sign_in_again(self, browser: FlaskClient, person: str = "ingrid") -> TestResponse:
+        """The same in a browser that is there already."""
         page = browser.get("/sign-in", headers={"Accept": "text/html"})
         left = browser.post("/sign-in/eid", data={"csrf_token": csrf(page)})
         assert left.status_code == 303, left.text
         asked = {name: values[0] for name, values in parse_qs(urlsplit(left.location).query).items()}
         back = httpx2.post(left.location.partition("?")[0], data=asked | {"person": person})
         assert back.status_code == 303
-        done = browser.get(back.headers["location"])
-        assert done.status_code == 303, done.text
-        return browser
+        return browser.get(back.headers["location"])
 
     def open_request(
         self, browser: FlaskClient, pushed: TestResponse, peer: Peer | None = None
@@ -258,6 +262,14 @@ class World:
         assert pushed.status_code == 201, pushed.text
         back = self.approve(browser or self.sign_in(), pushed)
         redeemed = self.bank.redeem(back["code"])
+        assert redeemed.status_code == 200, redeemed.text
+        return dict(redeemed.json)
+
+    def grant_of(self, details: dict[str, Any], **form: Any) -> dict[str, Any]:
+        """The token response of a story in which the owner fills the form so."""
+        pushed = self.bank.push([details])
+        assert pushed.status_code == 201, pushed.text
+        redeemed = self.bank.redeem(self.approve(self.sign_in(), pushed, **form)["code"])
         assert redeemed.status_code == 200, redeemed.text
         return dict(redeemed.json)
 

@@ -1,4 +1,4 @@
-"""``policy test`` and ``policy diff``: what the policies say, on cases that people can read."""
+"""``policy test``, ``check``, ``diff`` and ``publish``: what the policies say, and making them decide."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from pathlib import Path
 
 import click
 
+from consent_service.clock import SystemClock
 from consent_service.commands import CommandError
+from consent_service.commands.database import transaction
+from consent_service.config import Settings
 from consent_service.policy import cases
+from consent_service.policy import publish as publishing
+from consent_service.policy.analysis import analyse
+from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import from_directory
 
 OK, BAD = 0, 1
@@ -34,6 +40,38 @@ def test(directory: Path) -> int:
     return BAD if failed or not all(covered.values()) else OK
 
 
+def check(directory: Path) -> int:
+    """Hold the policies against the schema, and look for those that never decide; 1 when there are any."""
+    rules = from_directory(directory)
+    findings = analyse(_text(rules.policies))
+    for one in findings:
+        click.echo(f"{one.problem.upper()}  {one.policy}: {one.text}")
+    if not findings:
+        click.echo(f"{len(rules.policies.reasons)} policies fit the schema, and each can decide")
+    return BAD if findings else OK
+
+
+def publish(settings: Settings, directory: Path) -> str:
+    """Let a policy directory decide from the next data request on, on every worker.
+
+    1. It loads, and each of its policies can decide.
+    2. Its cases come out as expected, where it has any.
+    3. It is in the ledger, with its files; nothing else makes it count.
+
+    :raises CommandError: it is refused, and the one of before goes on deciding
+    """
+    rules, given = from_directory(directory), cases.load(directory)
+    if findings := analyse(_text(rules.policies)):
+        raise CommandError(f"not published: {findings[0].policy}: {findings[0].text}")
+    failed = [result.case.name for result in cases.run(given, rules) if not result]
+    if failed:
+        raise CommandError(f"not published: {len(failed)} cases come out otherwise, the first: {failed[0]}")
+    with transaction(settings.database_url) as session:
+        changed = publishing.publish(session, rules.policies, SystemClock().now())
+        session.commit()
+    return f"{rules.policies.digest} " + ("decides from now on" if changed else "decides already")
+
+
 def diff(before: Path, after: Path) -> int:
     """Which cases of both directories come out otherwise by the second one's policies; 1 when any does."""
     old, new = from_directory(before), from_directory(after)
@@ -48,6 +86,10 @@ def diff(before: Path, after: Path) -> int:
         click.echo(f"         would be {_said(other.permit, other.reasons)}")
     click.echo(f"{len(changed)} of {len(given)} cases change")
     return BAD if changed else OK
+
+
+def _text(policies: PolicySet) -> str:
+    return "\n".join(text for name, text in policies.files.items() if name.endswith(".cedar"))
 
 
 def _said(permit: object, reasons: tuple[str, ...]) -> str:

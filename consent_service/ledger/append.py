@@ -24,6 +24,7 @@ from consent_service.ledger.store import NO_OWNER, EpochRow, PayloadRow, Pending
 REGISTRY = "registry"
 """Held by whoever changes who takes part; shared by every decision."""
 _ROWS = "ledger_rows"
+_PENDING, _PAYLOADS = insert(PendingRow.__table__), insert(PayloadRow.__table__)  # type: ignore[arg-type]
 _NEXT_EPOCH = update(EpochRow.__table__).values(epoch=EpochRow.__table__.c.epoch + 1)  # type: ignore[arg-type]
 
 
@@ -98,9 +99,10 @@ def write_down(session: Session) -> None:
         return
     check_running(session)
     pending, payloads = rows
+    connection = session.connection()
     # Two statements however many entries; "arrival" counts up in the order of the list.
-    session.execute(insert(PendingRow.__table__), pending)  # type: ignore[arg-type]
-    session.execute(insert(PayloadRow.__table__), payloads)  # type: ignore[arg-type]
+    connection.execute(_PENDING, pending)
+    connection.execute(_PAYLOADS, payloads)
 
 
 @event.listens_for(Session, "before_commit")

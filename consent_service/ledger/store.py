@@ -218,12 +218,15 @@ def told(session: Session) -> Iterator[tuple[int | None, bytes, str | None, byte
         yield None, body, owner, payload_body
 
 
+_HALTED = select(HeadRow.__table__.c.halted).where(HeadRow.__table__.c.id == HEAD)
+
+
 def check_running(session: Session) -> None:
     """Refuse to write into a log that was halted.
 
     :raises LedgerHalted: with the reason, which says what the operator must do
     """
-    halted = session.scalar(select(HeadRow.halted).where(HeadRow.id == HEAD))
+    halted = session.connection().execute(_HALTED).scalar()
     if halted:
         raise LedgerHalted(halted)
 

@@ -89,18 +89,18 @@ def obligations(grant: Grant, data_set: str, catalogue: Catalogue) -> tuple[Obli
     """
     terms = grant.terms
     keep = (
-        Obligation("retention", "do_not_store", {})
+        Obligation("retention", "do_not_store", ())
         if terms.retention == LOOK_ONLY
-        else Obligation("retention", "delete_after", {"duration": terms.retention})
+        else Obligation("retention", "delete_after", (("duration", terms.retention),))
     )
-    use = Obligation("purpose", "use_only_for", {"purpose": terms.purpose})
+    use = Obligation("purpose", "use_only_for", (("purpose", terms.purpose),))
     more: list[Obligation] = []
     if terms.onward_sharing:
         recipients = " ".join(terms.onward_sharing)
-        more.append(Obligation("onward_sharing", "share_only_with", {"organisations": recipients}))
+        more.append(Obligation("onward_sharing", "share_only_with", (("organisations", recipients),)))
     purpose = catalogue.purpose(terms.purpose)
     if purpose and (members := purpose.masks.get(data_set)):
-        more.append(Obligation("mask", "mask", {"members": " ".join(members)}))
+        more.append(Obligation("mask", "mask", (("members", " ".join(members)),)))
     return keep, use, *more
 
 

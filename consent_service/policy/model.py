@@ -148,7 +148,7 @@ class Obligation:
 
     id: str
     type: str
-    properties: Mapping[str, str]
+    properties: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

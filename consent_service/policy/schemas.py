@@ -194,7 +194,15 @@ def _check_names(*names: str) -> None:
 
 def _check_bounded(where: str, value: dict[str, Any]) -> None:
     """A bounded JSON object: no depth or width that would cost more than the decision is worth."""
-    if value and _weigh(where, value, 0) > MOST_MEMBERS:
+    weight = 0
+    for name, member in value.items():  # mostly flat, and this runs for every decision
+        _check_text(where, name)
+        if type(member) is str:
+            _check_text(where, member)
+            weight += 2
+        else:
+            weight += _weigh(where, member, 1) + 1
+    if weight > MOST_MEMBERS:
         raise _wrong(f"{where} has too many members")
 
 

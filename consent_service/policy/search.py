@@ -20,11 +20,13 @@ from sqlalchemy.orm import Session
 from consent_service.errors import ServiceError
 from consent_service.grants import service as grants
 from consent_service.grants import store
+from consent_service.grants.model import Grant
 from consent_service.policy.choice import Rules, choose, owner_of
 from consent_service.policy.model import EvaluationRequest
 from consent_service.policy.rulebook import Rulebook
 from consent_service.policy.schemas import MOST_RESULTS
 from consent_service.policy.service import Tables
+from consent_service.registry import parties
 
 
 def search(
@@ -55,6 +57,40 @@ def search(
         },
         "results": page,
     }
+
+
+def readers(session: Session, owner: str, data_set: str, now: dt.datetime, *, book: Rulebook) -> list[Grant]:
+    """Who may read an owner's data set now, as the grants under which a read would be permitted.
+
+    A subject search over the owner's grants, at every holder that serves one of their places,
+    each for the whole period that was granted.
+    """
+    seen = book.seen(session)
+    known = Tables(session, seen, now, grants.as_settled)
+
+    def may_be_read(grant: Grant) -> bool:
+        asked = ((_whole(grant, data_set, holder), holder) for holder in _holders(session, known, grant))
+        return any(choose(request, holder, known, seen.rules, now).decision for request, holder in asked)
+
+    granted = [one for one in store.current_of_owner(session, owner) if data_set in one.terms.datatypes]
+    return [grant for grant in granted if may_be_read(grant)]
+
+
+def _holders(session: Session, known: Tables, grant: Grant) -> list[str]:
+    """Who serves the places of a grant; one that nobody registered, whoever registered none."""
+    served = known.holders_of(grant.terms.locations)
+    free = len(served) < len(set(grant.terms.locations))
+    return sorted({*served.values(), *(parties.free_holders(session) if free else ())})
+
+
+def _whole(grant: Grant, data_set: str, holder_id: str) -> EvaluationRequest:
+    period = grant.terms.period
+    properties = {"owner": grant.owner, "holder": holder_id}
+    properties |= {"from": period.start.isoformat(), "to": period.end.isoformat()}
+    context = {"grant_id": grant.grant_id}
+    return EvaluationRequest(
+        "party", grant.client_id, "read", "dataset", data_set, resource_properties=properties, context=context
+    )
 
 
 def _candidates(

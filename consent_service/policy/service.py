@@ -15,6 +15,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -27,7 +28,7 @@ from consent_service.grants import service as grants
 from consent_service.grants import store
 from consent_service.grants.model import Grant
 from consent_service.ledger import append as ledger
-from consent_service.ledger.model import Kind
+from consent_service.ledger.model import Kind, canonical
 from consent_service.ledger.store import NO_OWNER, LedgerHalted
 from consent_service.policy.choice import Made, asked_of, choose, newest_first, owner_of
 from consent_service.policy.engine import UNWRITABLE
@@ -200,14 +201,26 @@ def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[s
         # As text: a question may hold numbers that canonical JSON would not keep.
         "request": _text(request.to_json()),
         "facts": _text(made.facts.to_json()),
-        "party": made.party.to_json() if made.party else None,
+        "party": _party(made.party),
         "permit": decision.permit,
-        "reasons": [{"policy": reason.policy, "text": reason.text} for reason in decision.reasons],
-        "obligations": [
-            {"id": one.id, "type": one.type, "properties": dict(one.properties)}
-            for one in decision.obligations
-        ],
+        **_said(decision),
     }
+
+
+# Few decisions are new: what stays the same is written once, as the canonical JSON that it becomes.
+@lru_cache(maxsize=4096)
+def _party(party: PartyFacts | None) -> orjson.Fragment:
+    return orjson.Fragment(canonical(party.to_json()) if party else b"null")
+
+
+@lru_cache(maxsize=4096)
+def _said(decision: Decision) -> dict[str, orjson.Fragment]:
+    reasons = [{"policy": reason.policy, "text": reason.text} for reason in decision.reasons]
+    obligations = [
+        {"id": one.id, "type": one.type, "properties": dict(one.properties)} for one in decision.obligations
+    ]
+    parts = {"reasons": reasons, "obligations": obligations}
+    return {name: orjson.Fragment(canonical({"": part})[4:-1]) for name, part in parts.items()}
 
 
 def _text(document: dict[str, Any]) -> str:

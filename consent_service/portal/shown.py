@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
+
+from sqlalchemy.orm import Session
 
 from consent_service.db import reading
 from consent_service.grants import store
@@ -15,12 +18,14 @@ from consent_service.ledger.store import PayloadRow
 from consent_service.portal import words
 from consent_service.registry import identifiers, parties, people
 from consent_service.registry.model import OrganisationRole
-from consent_service.web.current import now
+from consent_service.web.current import named, now
 from consent_service.web.texts import format_date, gettext
 
 DECISIONS = (Kind.DECISION_PERMIT, Kind.DECISION_DENY)
 CHANGES = tuple(kind for kind in Kind if kind.value.startswith("grant."))
 NO_CHANGES_BEFORE = 200
+Readers = Callable[[Session, str, str, dt.datetime], list[Grant]]
+"""The policy engine's search: the grants under which an owner's data set may be read now."""
 ERASED: dict[str, Any] = {"asked": {"party": "", "data_set": ""}, "reasons": []}
 """What is left to show of a decision whose payload was erased."""
 
@@ -109,6 +114,22 @@ def grant(of: Grant) -> dict[str, Any]:
 def grants_of(owner: str) -> list[Grant]:
     """An owner's grants, newest first."""
     return store.current_of_owner(reading(), owner)
+
+
+def readers_of(owner: str) -> list[dict[str, Any]]:
+    """Each data set that somebody may read now, and who."""
+    readers = cast("Readers", named("readers"))
+    catalogue, language = words.catalogue(), words.language()
+    found = [(one, readers(reading(), owner, one.id, now())) for one in catalogue.data_sets.values()]
+    return [
+        {
+            "name": one.name(language),
+            "description": one.description(language),
+            "grants": [grant(of) for of in grants],
+        }
+        for one, grants in found
+        if grants
+    ]
 
 
 def event(row: PayloadRow) -> dict[str, Any]:

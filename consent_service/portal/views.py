@@ -69,6 +69,15 @@ def grants() -> str:
     return render_template("grants.html", grants=[shown.grant(one) for one in found], filter=which)
 
 
+@blueprint.get("/grants/by-data-set")
+@access.signed_in
+def by_data_set() -> str:
+    """Who may read what, by the policy engine's own answer at this moment."""
+    right = access.acting()
+    found = shown.readers_of(right.owner) if right else []
+    return render_template("by_data_set.html", data_sets=found, filter="data")
+
+
 @blueprint.get("/grants/<grant_id>")
 @access.signed_in
 def grant_page(grant_id: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stdnum.dk import cvr
 from stdnum.exceptions import ValidationError
@@ -79,9 +80,15 @@ def parse(text: object) -> str:
     if scheme is None:
         raise _wrong(f"ICD {icd[:8]!r} is none of {', '.join(SCHEMES)}")
     try:
-        return f"{icd}:{scheme.validate(number)}"
+        return f"{icd}:{_validated(icd, number)}"
     except ValidationError:
         raise _wrong(f"{number!r} is not a valid {scheme.label}: check its digits") from None
+
+
+@lru_cache(maxsize=65_536)
+def _validated(icd: str, number: str) -> str:
+    """A number in its one spelling; remembered, because every data request names an owner."""
+    return SCHEMES[icd].validate(number)
 
 
 def country_of(identifier: str) -> str:

@@ -173,6 +173,13 @@ def serves_any(session: Session, client_id: str) -> bool:
     return session.connection().execute(_SERVES, {"client_id": client_id}).first() is not None
 
 
+def free_holders(session: Session) -> list[str]:
+    """Holders' clients that registered no address: they may serve one that nobody registered."""
+    placed = select(ResourceRow.client_id)
+    wanted = ClientRow.role == ClientRole.HOLDER, ClientRow.client_id.not_in(placed)
+    return list(session.scalars(select(ClientRow.client_id).where(*wanted)))
+
+
 def set_standing(
     session: Session, identifier: str, standing: Standing, *, reason: str, now: dt.datetime
 ) -> Organisation:

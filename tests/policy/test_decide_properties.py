@@ -263,8 +263,8 @@ def reads_in(unit: str, access: Access) -> int:
         return 1
     if access.frequency is None:
         return 10**9
-    assert unit == "month"
-    return access.frequency.value * (31 if access.frequency.unit is Unit.DAY else 1)
+    days = 31 if unit == "month" and access.frequency.unit is Unit.DAY else 1
+    return access.frequency.value * days  # all of a month's reads may fall on one day
 
 
 def fresh(grant: Grant, data_set: str, time: dt.datetime) -> bool:

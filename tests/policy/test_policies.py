@@ -514,13 +514,13 @@ def test_null_counts_as_not_given() -> None:
 def test_obligations_of_a_permit() -> None:
     kept, purpose = BASE.decide().obligations
     shared = BASE.terms(onward_sharing=("0192:1", "0192:2")).decide().obligations[2]
-    assert (shared.type, shared.properties) == ("share_only_with", {"organisations": "0192:1 0192:2"})
+    assert (shared.type, dict(shared.properties)) == ("share_only_with", {"organisations": "0192:1 0192:2"})
     notes = SUPPLIER.terms(datatypes=("annual_accounts",)).asked("annual_accounts").decide().obligations[2]
-    assert (notes.type, notes.properties) == ("mask", {"members": "notes"})
-    assert (kept.type, kept.properties) == ("delete_after", {"duration": "P90D"})
-    assert (purpose.type, purpose.properties) == ("use_only_for", {"purpose": "credit_assessment"})
+    assert (notes.type, dict(notes.properties)) == ("mask", {"members": "notes"})
+    assert (kept.type, dict(kept.properties)) == ("delete_after", {"duration": "P90D"})
+    assert (purpose.type, dict(purpose.properties)) == ("use_only_for", {"purpose": "credit_assessment"})
     look = BASE.terms(retention="P0D").decide().obligations[0]
-    assert (look.type, look.properties) == ("do_not_store", {})
+    assert (look.type, dict(look.properties)) == ("do_not_store", {})
 
 
 def test_every_policy_says_why_in_plain_words() -> None:

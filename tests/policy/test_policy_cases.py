@@ -1,4 +1,4 @@
-"""``policy test`` and ``policy diff``."""
+"""``policy test``, ``check``, ``diff`` and ``publish``, and the operator's commands that policies look at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from consent_service.cli import main
 from consent_service.config import POLICIES
+from consent_service.db import db
 from consent_service.policy import cases
+from tests.world import World
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -77,3 +79,97 @@ def test_a_directory_without_cases_is_a_clear_error(copy: Path) -> None:
     shutil.rmtree(copy / "tests")
     assert run("test", str(copy))[0] == 2
     assert run("test", str(copy / "catalogue"))[0] == 2
+
+
+def test_check_finds_what_can_never_decide(copy: Path) -> None:
+    assert run("check", str(copy)) == (0, "40 policies fit the schema, and each can decide\n")
+    (copy / "90-more.cedar").write_text(
+        '@id("again")@explanation("Again.")forbid (principal, action == Action::"read", resource)'
+        'when { context has grant && context.grant.status == "revoked" && context.reads > 3 };'
+    )
+    code, output = run("check", str(copy))
+    assert code == 1
+    assert "SHADOWED  again: wherever it applies, grant-revoked forbids too" in output
+    (copy / "90-more.cedar").write_text("forbid (principal, action, resource) when { context.colour };")
+    code, output = run("check", str(copy))
+    assert code == 2
+    assert "colour" in output
+
+
+@pytest.fixture
+def operator(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    """The settings of a running service, as its operator's shell has them."""
+    with world.app.app_context():
+        url = db.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("CONSENT_DATABASE_URL", url)
+    monkeypatch.setenv("CONSENT_ISSUER", "http://localhost")
+    monkeypatch.setenv("CONSENT_SECRET_KEY", "k" * 40)
+    monkeypatch.setenv("CONSENT_HOME", str(tmp_path))
+    return world
+
+
+def test_what_is_published_decides_and_what_is_broken_is_refused(operator: World, copy: Path) -> None:
+    token = operator.grant()
+    before = operator.decide(token)["context"]["policy_digest"]
+    more = copy / "90-more.cedar"
+    for text, said in (
+        ("forbid (principal, action, resource) when { context.colour };", "colour"),
+        ("forbid (principal, action, resource", "consent-service: "),
+        ('@id("all")@explanation("No.")forbid (principal, action, resource);', "not published: "),
+        (
+            (
+                '@id("some")@explanation("No.")forbid (principal, action == Action::"read", resource)'
+                'when { resource == dataset::"trial_balance" };'
+            ),
+            "cases come out otherwise, the first: ",
+        ),
+    ):
+        more.write_text(text)
+        code, output = run("publish", str(copy))
+        assert (code, said in output) == (2, True), output
+        answer = operator.decide(token, data_set="financial_statement")
+        assert (answer["decision"], answer["context"]["policy_digest"]) == (True, before)
+    more.write_text(
+        '@id("no-waste")@explanation("No waste.")forbid (principal, action == Action::"read", resource)'
+        'when { resource == dataset::"waste" };'
+    )
+    code, output = run("publish", str(copy))
+    assert (code, "decides from now on" in output) == (0, True), output
+    answer = operator.decide(token, data_set="financial_statement")
+    assert answer["context"]["policy_digest"] in output
+    assert run("publish", str(copy))[1].endswith("decides already\n")
+
+
+def test_the_operator_s_commands_change_the_next_decision(operator: World) -> None:
+    token = operator.grant()
+    bank, owner = "0192:310041238", "0192:310028142"
+
+    def policies() -> list[str]:
+        return [one["policy"] for one in operator.decide(token, context={})["context"]["reasons"]]
+
+    def command(*arguments: str) -> str:
+        done = CliRunner().invoke(main, list(arguments))
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "has no licence credit" in command("party", "unlicense", bank, "credit", "--reason", "withdrawn")
+    assert policies() == ["party-licensed"]
+    licence = ("party", "license", bank, "credit", "--source", "Finanstilsynet", "--until", "2099-01-01")
+    assert "until 2099-01-01" in command(*licence)
+    assert policies() == ["grant-allows-read"]
+    assert (
+        command("owner", "dispute", owner, "--reason", "two boards") == f"1 grants of {owner} are suspended\n"
+    )
+    assert policies() == ["grant-in-dispute"]
+    assert command("owner", "settle", owner, "--reason", "court") == f"1 grants of {owner} go on\n"
+    assert policies() == ["grant-allows-read"]
+    for wrong in (
+        ("party", "license", "0192:974760673", "credit", "--source", "x", "--until", "2099-01-01"),
+        ("party", "license", bank, "Credit!", "--source", "x", "--until", "2099-01-01"),
+        ("party", "license", bank, "credit", "--source", "x", "--until", "2001-01-01"),
+        ("party", "unlicense", bank, "gambling", "--reason", "x"),
+        ("owner", "settle", owner, "--reason", "x"),
+        ("owner", "dispute", "0192:1", "--reason", "x"),
+    ):
+        done = CliRunner().invoke(main, list(wrong))
+        assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output

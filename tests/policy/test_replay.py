@@ -27,7 +27,6 @@ from consent_service.registry import mandates, parties
 from consent_service.registry.model import ClientRole, Standing
 from tests.world import OWNER, World
 
-
 NOBODY = (
     '@id("nobody")@explanation("No.")'
     'forbid (principal, action == Action::"read", resource) when { context.reads > 999 };'

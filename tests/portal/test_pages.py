@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from consent_service.db import writing
+from consent_service.registry import parties
+from consent_service.registry.model import Standing
 from tests.world import OWNER, World, csrf
 
 HTML = {"Accept": "text/html"}
@@ -270,3 +273,55 @@ def test_a_passkey_that_is_not_one_is_refused(world: World) -> None:
         assert browser.post("/passkey", json=body, headers=headers).status_code == 400
         assert browser.post("/sign-in/passkey", json=body, headers=headers).status_code == 400
     assert browser.post("/passkey", data="x", headers=headers).status_code == 400
+
+
+def test_who_may_read_what_is_the_policy_engine_s_own_answer(world: World) -> None:
+    browser = world.sign_in()
+    assert "Nobody may read your data" in browser.get("/grants/by-data-set").text
+    token = world.grant(browser=browser)
+    text = browser.get("/grants/by-data-set").text
+    assert "Trial balance" in text
+    assert "Nordhavn Bank ASA" in text
+    assert "General ledger" not in text
+    with world.app.app_context(), writing() as session:
+        parties.set_standing(session, "0192:310041238", Standing.SUSPENDED, reason="x", now=world.clock.now())
+    assert "Nobody may read your data" in browser.get("/grants/by-data-set").text
+    with world.app.app_context(), writing() as session:
+        parties.set_standing(session, "0192:310041238", Standing.ACTIVE, reason="x", now=world.clock.now())
+    assert "Trial balance" in browser.get("/grants/by-data-set").text
+    world.revoke(browser, token["grant_id"])
+    assert "Nobody may read your data" in browser.get("/grants/by-data-set").text
+
+
+def ledger_request(world: World) -> dict[str, Any]:
+    """An accountant asks for the general ledger, which can say something about people."""
+    return world.details(purpose="accounting_services", datatypes=["general_ledger"])
+
+
+def test_what_tells_of_people_is_agreed_to_after_a_fresh_sign_in(world: World) -> None:
+    browser = world.sign_in()
+    pushed = world.bank.push([ledger_request(world)])
+    path, page = world.open_request(browser, pushed)
+    world.clock.advance(minutes=15, seconds=1)
+    sent = world.answer(browser, path, page, datatypes=["general_ledger"])
+    assert sent.status_code == 303
+    assert sent.location.startswith("/sign-in?next=")
+    assert "Sign in again to agree to it" in browser.get(sent.location).text
+    world.clock.advance(minutes=-15)  # the eID's clock is real
+    again = world.sign_in_again(browser)
+    assert again.status_code == 303
+    world.clock.advance(minutes=14, seconds=59)
+    answered = world.answer(browser, path, browser.get(path), datatypes=["general_ledger"])
+    assert answered.status_code == 303
+    assert answered.location.endswith("/return")
+
+
+def test_what_the_policies_refuse_is_said_on_the_page_and_nothing_is_granted(world: World) -> None:
+    browser = world.sign_in()
+    path, page = world.open_request(browser, world.bank.push())
+    with world.app.app_context(), writing() as session:
+        parties.end_licence(session, "0192:310041238", "credit", reason="x", now=world.clock.now())
+    answered = world.answer(browser, path, page)
+    assert answered.status_code == 409
+    assert "only for parties with a licence" in answered.text
+    assert "Nobody may read your data" in browser.get("/grants").text
