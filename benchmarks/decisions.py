@@ -1,42 +1,71 @@
-"""What a decision costs: ``python -m benchmarks.decisions``; docs/benchmarks.md has a run.
+"""What a decision costs: ``python -m benchmarks.decisions [--large] [--postgresql]``; docs/benchmarks.md has a run.
 
-Every figure stands beside two yardsticks of the same run: one indexed SQLite read through the
-driver, and Cedar alone on the question as it was put to it.
+Among 1,000, 100,000 and, with ``--large``, 5,000,000 grants. Every figure stands beside yardsticks
+of the same run: a bare Flask endpoint with one indexed read on the same server and core, Cedar
+alone, and Casbin with the rules of a grant. The server has one core, the load the other one.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime as dt
+import json
 import logging
+import os
+import random
 import shutil
-import sqlite3
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import cedarpy
+import httpx2
 import structlog
-from werkzeug.serving import make_server
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+from sqlalchemy import create_engine
 
-from consent_service.commands import database
-from consent_service.commands.serve import SEED
-from consent_service.db import reading
+from benchmarks import population, yardsticks
+from benchmarks.load import requests_per_second
+from consent_service.app import create_app
+from consent_service.commands import serve
+from consent_service.commands.serve import free_port
+from consent_service.config import Settings, from_environ
+from consent_service.db import db, reading, writing_to
+from consent_service.grants import store
 from consent_service.policy import engine, service
-from consent_service.policy.choice import Rules
-from consent_service.policy.model import EvaluationRequest, Facts, HolderFacts
-from consent_service.policy.service import Tables
+from consent_service.policy.model import EvaluationRequest, Facts, HolderFacts, PartyFacts
+from consent_service.policy.rulebook import Rulebook
 from consent_service.registry import parties
-from consent_service.sandbox.country import eid
-from consent_service.sandbox.country.__main__ import create_app as create_country
-from consent_service.sandbox.country.seed import load
+from consent_service.registry.model import ClientRole
+from consent_service.registry.parties import Registration
+from consent_service.verifier.keys import ClientKey
+from consent_service.verifier.service import Authenticated, Service
 from consent_service.web.current import current, now
-from tests.conftest import FrozenClock
-from tests.world import CALLBACK, EID_SECRET, World
+from tests import postgresql
 
-ROUNDS = 400
+ROUNDS, SECONDS, CONNECTIONS, BODIES, MANY = 400, 5.0, 32, 64, 100
+BANK, ERP, PLACE = "bank", "erp", "https://erp.example.no/api"
+BANK_ORGANISATION, ERP_ORGANISATION = "0192:310041238", "0192:310052345"
+TERMS: dict[str, Any] = {
+    "type": "business_data",
+    "purpose": "credit_assessment",
+    "datatypes": ["financial_statement", "trial_balance"],
+    "actions": ["read"],
+    "locations": [PLACE],
+    "period": {"from": "2024-01-01", "to": "2025-12-31"},
+    "access": {"mode": "standing", "valid_until": "2027-06-01T00:00:00Z"},
+    "retention": "P90D",
+    "onward_sharing": [],
+    "legal_basis": "consent",
+}
 
 
 def each(work: Callable[[], object], rounds: int = ROUNDS, of: int = 1) -> str:
@@ -53,81 +82,218 @@ def each(work: Callable[[], object], rounds: int = ROUNDS, of: int = 1) -> str:
 
 
 def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--large", action="store_true", help="5,000,000 grants too: 10 GB of disk")
+    options.add_argument("--postgresql", action="store_true")
+    chosen = options.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    folder = Path(tempfile.mkdtemp(prefix="consent-benchmark-"))
-    url = f"sqlite:///{folder / 'decisions.db'}"
-    database.upgrade({"CONSENT_DATABASE_URL": url})
-    print("| what | median µs | p99 µs |\n|---|---|---|")
-    print(f"| yardstick: one indexed SQLite read | {read(folder)}")
-    with country() as address, World.make(url, address, FrozenClock(), folder) as world:
-        access = {"mode": "standing", "valid_until": world.details()["access"]["valid_until"]}
-        token = world.grant(world.details(access=access))
-        bearer, question = world.bearer(world.erp), world.question(token, world.erp)
-        document = {
-            **question,
-            "subject": {**question["subject"], "properties": {}},
-            "action": {"name": "read", "properties": {}},
-        }
-        request = EvaluationRequest.from_json(document)
-        with world.app.app_context():
-            measure(request, world, current(Rules))
-        items = {"evaluations": [{}] * 100, **question}
-        http, headers = world.app.test_client(), {"Authorization": f"Bearer {bearer}"}
-        one = each(lambda: http.post("/access/v1/evaluation", json=question, headers=headers))
-        print(f"| one evaluation through the WSGI application, logged and durable | {one}")
-        many = each(lambda: http.post("/access/v1/evaluations", json=items, headers=headers), 20, 100)
-        print(f"| evaluations of 100 through the WSGI application, each | {many}")
-    shutil.rmtree(folder)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    os.sched_setaffinity(0, {0})
+    sizes = [1_000, 100_000, *([5_000_000] if chosen.large else [])]
+    with ExitStack() as stack:
+        floor_folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        print("| yardstick | median µs | p99 µs |\n|---|---|---|")
+        casbin_alone()
+        servers = {"sqlite": None}
+        if chosen.postgresql:
+            servers["postgresql"] = stack.enter_context(postgresql.server())
+        print("\n| database | grants | what | median µs | p99 µs |\n|---|---|---|---|---|")
+        tables: list[str] = []
+        for name, url in servers.items():
+            for size in sizes:
+                with prepared(url, size) as environ:
+                    in_process(name, size, environ)
+                    tables += over_http(name, size, environ, floor_folder)
+        print(
+            "\n| database | grants | what | a second | p50 ms | p99 ms | of the floor |\n|---|---|---|---|---|---|---|"
+        )
+        print("\n".join(tables))
 
 
-def measure(request: EvaluationRequest, world: World, rules: Rules) -> None:
-    """In process, without HTTP."""
-    caller = parties.find(reading(), world.erp.client_id)
-    assert caller is not None
-    known = Tables(reading(), caller, now())
-    owner, grant_id = str(request.resource_properties["owner"]), str(request.context["grant_id"])
-    grant, party = known.grant(owner, grant_id), known.party(request.subject_id)
-    assert grant is not None
-    purpose = rules.catalogue.purpose(grant.terms.purpose)
-    holder = HolderFacts(caller.client_id, "active", frozenset(grant.terms.locations))
-    facts = Facts(now(), holder, 0, purpose.data_sets if purpose else frozenset())
-    question, entities = engine._question(request, grant, party, rules.policies, facts)  # noqa: SLF001
-    policies, schema = rules.policies.policies, rules.policies.schema
-    print(
-        f"| yardstick: Cedar alone | {each(lambda: cedarpy.is_authorized(question, policies, entities, schema))}"
-    )
-    print(f"| memo hit | {each(lambda: rules.decide(request, grant, party, rules.policies, facts), 4000)}")
-    print(f"| memo miss | {each(lambda: engine.decide(request, grant, party, rules.policies, facts))}")
-    print(
-        f"| in process, logged and durable, one caller | {each(lambda: service.evaluate(request, caller, rules, now))}"
-    )
-    hundred = each(lambda: service.evaluate_all([request] * 100, caller, rules, now), 20, 100)
-    print(f"| in process, logged and durable, 100 in one transaction, each | {hundred}")
-
-
-def read(folder: Path) -> str:
-    connection = sqlite3.connect(folder / "yardstick.db")
-    connection.execute("CREATE TABLE t (key INTEGER PRIMARY KEY, value TEXT)")
-    connection.executemany("INSERT INTO t VALUES (?, ?)", ((key, f"value {key}") for key in range(1000)))
-    found = each(lambda: connection.execute("SELECT value FROM t WHERE key = ?", (500,)).fetchone(), 4000)
-    connection.close()
-    return found
+def casbin_alone() -> None:
+    enforcer, question = yardsticks.casbin_enforcer(), yardsticks.casbin_question()
+    print(f"| Casbin alone, the rules of a grant | {each(lambda: enforcer.enforce(*question))}", flush=True)
 
 
 @contextmanager
-def country() -> Iterator[str]:
-    """The sandbox's eID and register, to sign in once."""
-    relying = eid.Relying("consent-service", EID_SECRET, frozenset({CALLBACK}))
-    probe = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
-    port = probe.port
-    probe.server_close()
-    app = create_country(load(SEED), f"http://localhost:{port}/eid", relying)
-    server = make_server("127.0.0.1", port, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://localhost:{port}"
-    server.shutdown()
-    server.server_close()
+def prepared(server: str | None, size: int) -> Iterator[dict[str, str]]:
+    """A database with so many grants, a bank and an ERP system; yields the service's settings."""
+    folder = Path(tempfile.mkdtemp(prefix="consent-benchmark-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        url = (
+            stack.enter_context(postgresql.database(server))
+            if server
+            else f"sqlite:///{folder / 'consent.db'}"
+        )
+        port = free_port()
+        environ = {
+            "CONSENT_ISSUER": f"http://localhost:{port}",
+            "CONSENT_SECRET_KEY": "k" * 40,
+            "CONSENT_HOME": str(folder),
+            "CONSENT_DATABASE_URL": url,
+        }
+        settings = from_environ(environ)
+        serve.prepare(environ)
+        from consent_service.commands import ledger as log
+
+        log.begin(settings)
+        serve.publish_policies(settings)
+        made = create_engine(settings.database_url)
+        key = ec.generate_private_key(ec.SECP256R1())
+        (folder / "erp.jwk").write_text(ECAlgorithm.to_jwk(key))
+        public = {"keys": [ECAlgorithm.to_jwk(key.public_key(), as_dict=True)]}
+        moment = dt.datetime.now(dt.UTC)
+        with writing_to(made) as session:
+            bank = Registration(
+                ClientRole.PARTY, BANK, BANK_ORGANISATION, public, ["https://bank.example.no/cb"], (), BANK
+            )
+            parties.register(session, bank, moment)
+            until = moment + dt.timedelta(days=365)
+            parties.license_party(session, BANK_ORGANISATION, "credit", source="x", until=until, now=moment)
+        with writing_to(made) as session:
+            erp = Registration(ClientRole.HOLDER, ERP, ERP_ORGANISATION, public, (), [PLACE], ERP)
+            parties.register(session, erp, moment)
+        population.fill(made, size, (BANK, BANK_ORGANISATION), TERMS)
+        made.dispose()
+        yield environ
+
+
+def questions(size: int, count: int) -> list[dict[str, Any]]:
+    """Reads under random grants, each permitted."""
+    chosen = sorted(random.sample(range(size), min(count, size)))
+    made, whose, at = [], population.owners(), -1
+    for number in chosen:
+        while at < number // population.EACH:
+            one, at = next(whose), at + 1
+        properties = {"owner": one, "holder": ERP, "from": "2025-01-01", "to": "2025-06-30"}
+        made.append(
+            {
+                "subject": {"type": "party", "id": BANK},
+                "action": {"name": "read"},
+                "resource": {"type": "dataset", "id": "trial_balance", "properties": properties},
+                "context": {"purpose": "credit_assessment", "grant_id": population.grant_id(number)},
+            }
+        )
+    random.shuffle(made)
+    return made
+
+
+def in_process(name: str, size: int, environ: dict[str, str]) -> None:
+    """Without HTTP: the memo, Cedar, and a decision that is durable."""
+    app = create_app(from_environ(environ))
+    asked = [EvaluationRequest.from_json(_whole(one)) for one in questions(size, 1000)]
+    request = asked[0]
+    with app.app_context():
+        book = current(Rulebook)
+        seen = book.seen(reading())
+        client = parties.find(reading(), ERP)
+        owner, grant_id = str(request.resource_properties["owner"]), str(request.context["grant_id"])
+        grant = store.current(reading(), owner, grant_id)
+        assert client is not None
+        assert grant is not None
+        reading().rollback()
+        rules, policies = seen.rules, seen.rules.policies
+        party = PartyFacts(BANK, BANK_ORGANISATION, "active", frozenset({"credit"}))
+        facts = Facts(now(), HolderFacts(ERP, "active", frozenset({PLACE})), 0)
+        assert engine.decide(request, grant, party, policies, facts)
+        question, entities = engine._question(request, grant, party, policies, facts)  # noqa: SLF001
+        holder, turn = service.Holder(client, seen.epoch), iter(asked * 100)
+        rows: dict[str, Callable[[], object]] = {
+            "yardstick: Cedar alone": lambda: cedarpy.is_authorized(
+                question, policies.policies, entities, policies.schema
+            ),
+            "memo hit": lambda: rules.decide(request, grant, party, policies, facts),
+            "memo miss": lambda: engine.decide(request, grant, party, policies, facts),
+            "decided, logged and durable, one caller": lambda: service.evaluate(
+                next(turn), holder, book, now
+            ),
+        }
+        for what, work in rows.items():
+            print(f"| {name} | {size:,} | {what} | {each(work)}", flush=True)
+        hundred = each(lambda: service.evaluate_all(asked[:MANY], holder, book, now), 50, MANY)
+        print(f"| {name} | {size:,} | the same, 100 in one transaction, each | {hundred}", flush=True)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def over_http(name: str, size: int, environ: dict[str, str], floor_folder: Path) -> list[str]:
+    """The running server: the floor, one evaluation, evaluations of a hundred."""
+    settings = from_environ(environ)
+    with floor(floor_folder) as url:
+        bare = requests_per_second(url, [yardsticks.FLOOR_BODY], {}, SECONDS, CONNECTIONS)
+    rows = [_row(name, size, "yardstick: bare Flask, one indexed read", bare, bare[0])]
+    with running(settings, environ):
+        headers = {"Authorization": f"Bearer {_token(settings)}"}
+        single = [json.dumps(one).encode() for one in questions(size, BODIES)]
+        path = f"{settings.issuer}/access/v1"
+        one = requests_per_second(f"{path}/evaluation", single, headers, SECONDS, CONNECTIONS)
+        rows.append(_row(name, size, "one evaluation", one, bare[0]))
+        alone = requests_per_second(f"{path}/evaluation", single, headers, SECONDS, 1)
+        rows.append(_row(name, size, "one evaluation, one connection", alone, bare[0]))
+        hundreds = [
+            json.dumps({"evaluations": questions(size, MANY)}).encode() for _ in range(min(BODIES, 16))
+        ]
+        many = requests_per_second(f"{path}/evaluations", hundreds, headers, SECONDS, 4)
+        rows.append(
+            _row(name, size, "evaluations of 100, decisions", (many[0] * MANY, many[1], many[2]), bare[0])
+        )
+    print("\n".join(rows), file=sys.stderr, flush=True)
+    return rows
+
+
+@contextmanager
+def floor(folder: Path) -> Iterator[str]:
+    port = free_port()
+    environ = {"FLOOR_DATABASE": str(folder / "floor.db")}
+    with granian("benchmarks.yardsticks:application", port, environ):
+        yield f"http://localhost:{port}/floor"
+
+
+@contextmanager
+def running(settings: Settings, environ: dict[str, str]) -> Iterator[None]:
+    port = int(settings.issuer.rpartition(":")[2])
+    with granian("wsgi:application", port, environ):
+        yield
+
+
+@contextmanager
+def granian(application: str, port: int, environ: dict[str, str]) -> Iterator[None]:
+    """One worker of the production server on the first core, as `consent-service serve` has it."""
+    threads = str(serve.BLOCKING_THREADS)
+    command = ["taskset", "-c", "0", str(Path(sys.executable).parent / "granian"), "--interface", "wsgi"]
+    command += ["--port", str(port), "--workers", "1", "--blocking-threads", threads, "--no-ws", application]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env={**os.environ, **environ}, stdout=quiet, stderr=quiet) as process:
+        for _ in range(200):
+            try:
+                httpx2.get(f"http://localhost:{port}/healthz")
+                break
+            except httpx2.HTTPError:
+                time.sleep(0.1)
+        yield
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _token(settings: Settings) -> str:
+    key = ClientKey.read(settings.home / "erp.jwk")
+    holder = Authenticated(Service(settings.issuer), ERP, key)
+    form = {"grant_type": "client_credentials"}
+    return str(holder.form("token_endpoint", form, dt.datetime.now(dt.UTC))["access_token"])
+
+
+def _row(name: str, size: int, what: str, found: tuple[float, float, float], bare: float) -> str:
+    rate, middle, late = found
+    return f"| {name} | {size:,} | {what} | {rate:,.0f} | {middle:.2f} | {late:.2f} | {rate / bare:.2f} |"
+
+
+def _whole(question: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **question,
+        "subject": {**question["subject"], "properties": {}},
+        "action": {"name": "read", "properties": {}},
+    }
 
 
 if __name__ == "__main__":

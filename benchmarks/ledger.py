@@ -39,10 +39,11 @@ from consent_service.ledger.watch import Watch
 from consent_service.policy.choice import Rules, choose
 from consent_service.policy.memo import Memo
 from consent_service.policy.model import EvaluationRequest
-from consent_service.policy.past import Past, Told
+from consent_service.policy.past import Past
 from consent_service.policy.publish import from_directory, publish
 from consent_service.policy.replay import replay
 from consent_service.policy.service import payload_of
+from consent_service.policy.told import Told
 from tests import postgresql
 
 SECONDS = 4.0
@@ -272,7 +273,7 @@ def replaying(folder: Path, size: int, periods: int) -> str:
         append.write_down(session)
         for row in _told(session):
             past.tell(row[1])
-        known = Rules(rules.policies, rules.catalogue, Memo(rules.policies).decide)
+        known = Rules(rules.policies, Memo(rules.policies).decide)
         for number in range(size):
             at = now + dt.timedelta(seconds=number / 10)
             past.now = at

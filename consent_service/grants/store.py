@@ -7,9 +7,10 @@ version 3 can't both write version 4.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, String, Text, bindparam, func, insert, select, update
+from sqlalchemy import JSON, BigInteger, Index, String, Text, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
@@ -159,6 +160,12 @@ _OF_GRANT = (_GRANT.c.owner == bindparam("owner"), _GRANT.c.grant_id == bindpara
 _LATEST = (
     select(_GRANT.c.version, _GRANT.c.entry_id).where(*_OF_GRANT).order_by(_GRANT.c.version.desc()).limit(1)
 )
+_LATEST_OF = (
+    select(_GRANT.c.owner, _GRANT.c.grant_id, _GRANT.c.version, _GRANT.c.entry_id)
+    .where(tuple_(_GRANT.c.owner, _GRANT.c.grant_id).in_(bindparam("named", expanding=True)))
+    .order_by(_GRANT.c.version)
+)
+MOST_AT_ONCE = 100
 _VERSION = select(_GRANT).where(*_OF_GRANT, _GRANT.c.version == bindparam("version"))
 MOST_VERSIONS = 65_536
 _versions: dict[tuple[str, str, int, str], Grant] = {}
@@ -178,15 +185,27 @@ def current(session: Session, owner: str, grant_id: str) -> Grant | None:
 
     Which one that is, is always asked; what is in it never changes, so it is read once.
     """
-    connection, key = session.connection(), {"owner": owner, "grant_id": grant_id}
-    latest = connection.execute(_LATEST, key).first()
-    if latest is None:
-        return None
-    version = (owner, grant_id, latest[0], latest[1])
+    key = {"owner": owner, "grant_id": grant_id}
+    latest = session.connection().execute(_LATEST, key).first()
+    return _version(session, (owner, grant_id, *latest)) if latest else None
+
+
+def current_of(session: Session, named: Collection[tuple[str, str]]) -> dict[tuple[str, str], Grant]:
+    """The same for several grants at once, by owner and id; what there is not is left out."""
+    found: dict[tuple[str, str], Grant] = {}
+    wanted = sorted(named)
+    for start in range(0, len(wanted), MOST_AT_ONCE):
+        rows = session.connection().execute(_LATEST_OF, {"named": wanted[start : start + MOST_AT_ONCE]})
+        latest = {(row[0], row[1]): (row[2], row[3]) for row in rows}  # the highest version comes last
+        found |= {key: _version(session, (*key, *version)) for key, version in latest.items()}
+    return found
+
+
+def _version(session: Session, version: tuple[str, str, int, str]) -> Grant:
     known = _versions.get(version)
     if known is None:
-        row = connection.execute(_VERSION, key | {"version": latest[0]}).one()
-        known = _grant(row)
+        key = dict(zip(("owner", "grant_id", "version"), version, strict=False))
+        known = _grant(session.connection().execute(_VERSION, key).one())
         if len(_versions) >= MOST_VERSIONS:
             _versions.clear()
         _versions[version] = known

@@ -46,15 +46,7 @@ def context(grant: Grant | None, data_set: str, facts: Facts, catalogue: Catalog
         ours["bounds"] = _bounds(far) if far else None
         until = bounds.confirm_by(grant.terms, grant.given_at, data_set, catalogue)
         ours["confirm_by"] = moment(until) if until else None
-        ours["grant"] = {
-            **_terms(grant.terms),
-            "id": grant.grant_id,
-            "status": grant.status.value,
-            "reason": grant.reason,
-            "owner": grant.owner,
-            "party": grant.client_id,
-            "organisation": grant.party,
-        }
+        ours["grant"] = grant_facts(grant)
     return ours
 
 
@@ -117,6 +109,19 @@ def limit(access: Access) -> int | None:
     if access.frequency:
         return access.frequency.value
     return 0 if access.mode is Mode.RECURRING else None  # "how often" was never said, so not at all
+
+
+def grant_facts(of: Grant) -> dict[str, Any]:
+    """All that policies are told of a grant."""
+    return {
+        **_terms(of.terms),
+        "id": of.grant_id,
+        "status": of.status.value,
+        "reason": of.reason,
+        "owner": of.owner,
+        "party": of.client_id,
+        "organisation": of.party,
+    }
 
 
 def _terms(terms: Terms) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Remembering decisions: the same question on the same facts has the same answer, so Cedar is asked once.
 
 A decision is a pure function, so a memo can be right for ever; the art is a key that forgets
-nothing which the policies look at. Time never comes back, and reads count up. Where the policies
-compare them with nothing but the grant's end and limit, and the day until which the owner's word
-is fresh, it is enough to know on which side they are; :func:`only_compared` reads that off the
-policies themselves.
+nothing which the policies look at, and remembers nothing else. Time never comes back, reads count
+up, and every grant has its own owner, id and end. Where policies use these in nothing but
+comparisons with each other, it is enough to know how the comparisons come out; then one grant's
+decision is every like grant's. :mod:`consent_service.policy.uses` reads that off the policies;
+where it is not so, everything is in the key as it is.
 """
 
 from __future__ import annotations
@@ -16,20 +17,40 @@ from typing import Any
 import cedarpy
 import orjson
 
-from consent_service.grants.bounds import confirm_by
+from consent_service.grants.bounds import bounds_of, confirm_by
 from consent_service.grants.model import Grant
 from consent_service.policy import facts as vocabulary
 from consent_service.policy.engine import PolicySet, decide
 from consent_service.policy.model import Decision, EvaluationRequest, Facts, PartyFacts
+from consent_service.policy.uses import Path, about, only_compared, unused, uses
 
+READ = "read"
 MOST = 65_536
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MILLISECOND = dt.timedelta(milliseconds=1)
-COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
-GRANT = {".": {"left": {"Var": "context"}, "attr": "grant"}}
-TIME, READS = ({".": {"left": {"Var": "context"}, "attr": name}} for name in ("time", "reads"))
-END, LIMIT = ({".": {"left": GRANT, "attr": name}} for name in ("valid_until", "limit"))
-CONFIRM = {".": {"left": {"Var": "context"}, "attr": "confirm_by"}}
+Key = tuple[Any, ...]
+
+TIME, READS, NAMED = (("context", name) for name in ("time", "reads", "grant_id"))
+OWNER, ID, END, LIMIT = (("context", "grant", name) for name in ("owner", "id", "valid_until", "limit"))
+LATEST, CONFIRM, ASKED_OF = (
+    ("context", "bounds", "access_before"),
+    ("context", "confirm_by"),
+    ("resource", "owner"),
+)
+COMPARED: dict[Path, frozenset[Path]] = {
+    TIME: frozenset({END, CONFIRM}),
+    CONFIRM: frozenset({TIME}),
+    END: frozenset({TIME, LATEST}),
+    LATEST: frozenset({END}),
+    READS: frozenset({LIMIT}),
+    OWNER: frozenset({ASKED_OF}),
+    ASKED_OF: frozenset({OWNER}),
+    ID: frozenset({NAMED}),
+    NAMED: frozenset({ID}),
+}
+"""What a decision may depend on by comparison alone, each with what it may be compared with."""
+UNREAD = ("token_jti",)
+"""Members of the context that differ from request to request, and that no policy of ours looks at."""
 
 
 class Memo:
@@ -40,21 +61,23 @@ class Memo:
 
     def __init__(self, policy_set: PolicySet) -> None:
         text = "\n".join(one for name, one in policy_set.files.items() if name.endswith(".cedar"))
-        policies = json.loads(cedarpy.policies_to_json_str(text))
+        policies = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
+        found = uses(policies)
         self._policy_set = policy_set
-        self._coarse_time = only_compared(policies, TIME, END, CONFIRM)
-        self._coarse_reads = only_compared(policies, READS, LIMIT)
-        # Attributes that no policy mentions, and whose type is text, can't change anything.
+        reads = uses(about(policies, READ))
+        self._alike = all(only_compared(reads, path, others) for path, others in COMPARED.items())
+        # Attributes that no policy looks at, and whose type is text, can't change anything.
         self._unread = {
             name
-            for name in ("token_jti",)
-            if not mentions(policies, name)
+            for name in UNREAD
+            if unused(found, ("context", name))
             and all(
                 name not in shape.members or shape.members[name].type.name == "String"
                 for shape in map(policy_set.declared.resolve, policy_set.declared.contexts.values())
             )
         }
-        self._known: dict[tuple[Any, ...], Decision] = {}
+        self._known: dict[Key, Decision] = {}
+        self._shapes: dict[Key, Key] = {}
 
     def decide(
         self,
@@ -78,21 +101,26 @@ class Memo:
 
     def _key(
         self, request: EvaluationRequest, grant: Grant | None, party: PartyFacts | None, facts: Facts
-    ) -> tuple[Any, ...] | None:
-        context = dict(request.context)
+    ) -> Key | None:
+        properties, context = dict(request.resource_properties), dict(request.context)
         for name in self._unread:
             if isinstance(context.get(name), str) and context[name].isascii():
                 context[name] = ""
-        time: object = facts.time
-        if self._coarse_time:
-            time = grant and self._sides(_milliseconds(facts.time), grant, request.resource_id)
-        reads = facts.reads
-        if self._coarse_reads:
-            limit = vocabulary.limit(grant.terms.access) if grant else None
-            reads = 0 if limit is None else _side(facts.reads, limit)
+        owner, named = properties.get("owner"), context.get("grant_id", "")
+        plain = isinstance(owner, str) and isinstance(named, str) and owner.isascii() and named.isascii()
+        alike = self._alike and request.action == READ
+        if alike and plain and grant is not None and vocabulary.concerns_grants(request):
+            properties["owner"] = owner == grant.owner
+            if "grant_id" in context:
+                context["grant_id"] = named == grant.grant_id
+            grounds: Key = self._compared(request, grant, facts)
+        elif grant is not None:
+            grounds = (grant.owner, grant.grant_id, grant.version, grant.entry_id, facts.time, facts.reads)
+        else:
+            grounds = () if alike else (facts.time, facts.reads)
         try:
             said = orjson.dumps(
-                [request.subject_properties, request.action_properties, request.resource_properties, context],
+                [request.subject_properties, request.action_properties, properties, context],
                 option=orjson.OPT_SORT_KEYS,
             )
         except TypeError:  # what JSON can't say exactly is not remembered
@@ -104,63 +132,45 @@ class Memo:
             request.resource_type,
             request.resource_id,
             said,
-            (grant.owner, grant.grant_id, grant.version) if grant else None,
             party,
             facts.holder,
-            reads,
-            time,
+            grounds,
         )
 
-    def _sides(self, time: int, grant: Grant, data_set: str) -> tuple[int, int]:
-        """On which side of the moments that count a moment lies: the grant's end, the owner's word's."""
-        until = confirm_by(grant.terms, grant.given_at, data_set, self._policy_set.catalogue)
+    def _compared(self, request: EvaluationRequest, grant: Grant, facts: Facts) -> Key:
+        """What the grant is like, and how the comparisons come out."""
+        limit, moment = vocabulary.limit(grant.terms.access), _milliseconds(facts.time)
+        end, latest, until, shape = self._shape(grant, request.resource_id)
         return (
-            _side(time, _milliseconds(grant.terms.access.valid_until)),
-            _side(time, _milliseconds(until)) if until else 0,
+            shape,
+            _side(moment, end),
+            _side(moment, until) if until is not None else 0,
+            _side(end, latest) if latest is not None else 0,
+            _side(facts.reads, limit) if limit is not None else 0,
         )
 
-
-def only_compared(policies: object, fact: dict[str, Any], *others: dict[str, Any]) -> bool:
-    """Whether every use of a member of the context is a comparison with one of some other members.
-
-    :param policies: Cedar's JSON format of the policies
-    :param fact: the member in that format, for example :data:`TIME`
-    :param others: what it may be compared with
-    """
-    if isinstance(policies, list):
-        return all(only_compared(one, fact, *others) for one in policies)
-    if not isinstance(policies, dict):
-        return True
-    if policies in (fact, {"Var": "context"}):  # used in another way, or the whole context at once
-        return False
-    for name, inside in policies.items():
-        if isinstance(inside, dict):
-            sides = [inside.get("left"), inside.get("right")]
-            if name in COMPARISONS and fact in sides and any(other in sides for other in others):
-                continue
-            if name in {".", "has"} and sides[0] == {"Var": "context"}:
-                continue  # another member, or whether it is there at all
-        if not only_compared(inside, fact, *others):
-            return False
-    return True
-
-
-def mentions(policies: object, attribute: str) -> bool:
-    """Whether any policy names this attribute, or looks at the context as a whole."""
-    if isinstance(policies, list):
-        return any(mentions(one, attribute) for one in policies)
-    if not isinstance(policies, dict):
-        return False
-    if policies.get("attr") == attribute or attribute in policies:
-        return True
-    for name, inside in policies.items():
-        if name in {".", "has"} and isinstance(inside, dict) and inside.get("left") == {"Var": "context"}:
-            if inside.get("attr") == attribute:
-                return True
-            continue
-        if inside == {"Var": "context"} or mentions(inside, attribute):
-            return True
-    return False
+    def _shape(self, grant: Grant, data_set: str) -> Key:
+        """The moments that count, and all of a version but its owner, its id and these; read once."""
+        name = (grant.grant_id, grant.version, grant.entry_id, data_set)
+        known = self._shapes.get(name)
+        if known is None:
+            terms, catalogue = grant.terms, self._policy_set.catalogue
+            far = bounds_of(terms, grant.given_at, catalogue)
+            until = confirm_by(terms, grant.given_at, data_set, catalogue)
+            alike = vocabulary.grant_facts(grant) | dict.fromkeys(("id", "owner", "valid_until"))
+            alike["retention"] = terms.retention  # an obligation repeats it as it was written
+            known = (
+                _milliseconds(terms.access.valid_until),
+                _milliseconds(far.access_before) if far else None,
+                _milliseconds(until) if until else None,
+                orjson.dumps(
+                    [alike, terms.access.mode, far.reads if far else None], option=orjson.OPT_SORT_KEYS
+                ),
+            )
+            if len(self._shapes) >= MOST:
+                self._shapes.clear()
+            self._shapes[name] = known
+        return known
 
 
 def _side(value: int, bound: int) -> int:

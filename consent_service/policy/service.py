@@ -95,6 +95,8 @@ def evaluate_all(
             raise Stale
         answers: list[Answer] = []
         known = Tables(session, seen, clock())
+        if len(requests) > 1:
+            known.found |= store.current_of(session, named)
         for request in requests:
             known.now = clock()
             answers.append(_record(known, request, holder.client.client_id))
@@ -102,6 +104,11 @@ def evaluate_all(
                 break
         return answers
 
+    named = {
+        (owner, one.context["grant_id"])
+        for one in requests
+        if (owner := owner_of(one)) and isinstance(one.context.get("grant_id"), str)
+    }
     owners = {owner for one in requests if (owner := owner_of(one)) is not None}
     try:
         return together(work, *map(ledger.of_owner, owners), shared=[ledger.REGISTRY])

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import cedarpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent_service.grants.model import Grant
+from consent_service.policy import memo as memo_module
 from consent_service.policy.engine import PolicySet, decide
-from consent_service.policy.memo import END, LIMIT, READS, TIME, Memo, mentions, only_compared
-from consent_service.policy.model import EvaluationRequest, Facts, HolderFacts, PartyFacts
+from consent_service.policy.memo import Memo
+from consent_service.policy.model import Decision, EvaluationRequest, Facts, HolderFacts, PartyFacts
 from tests.policy.test_decide_properties import (
+    OWNERS,
     POLICY_SET,
     UNHURRIED,
     facts,
@@ -25,6 +26,7 @@ from tests.policy.test_decide_properties import (
     parties,
     requests,
 )
+from tests.policy.test_policies import BASE, END, GRANT, NOW, PARTY, REQUEST, TERMS
 
 SEEN: dict[Grant, int] = {}
 HOLDER = HolderFacts("h", "active", frozenset())
@@ -58,43 +60,6 @@ def test_it_holds_on_both_sides_of_the_grant_s_end(
         )
 
 
-@pytest.mark.parametrize(
-    ("condition", "coarse"),
-    [
-        ("context.time >= context.grant.valid_until", True),
-        ("context.grant.valid_until < context.time", True),
-        ("context has time", True),
-        ('context.time > datetime("2026-01-01")', False),
-        ('context.time.offset(duration("1d")) > context.grant.valid_until', False),
-        ('context.time.toTime() > duration("8h")', False),
-        ("context.time == context.time", False),
-        ("[context].contains(context)", False),
-        ("context.time >= context.grant.from", False),
-    ],
-)
-def test_time_is_forgotten_only_where_policies_look_at_the_grant_s_end_alone(
-    condition: str, coarse: bool
-) -> None:
-    text = f"forbid (principal, action, resource) when {{ {condition} }};"
-    assert only_compared(json.loads(cedarpy.policies_to_json_str(text)), TIME, END) is coarse
-
-
-@pytest.mark.parametrize(
-    ("condition", "coarse"),
-    [
-        ("context.reads >= context.grant.limit", True),
-        ("context.reads > 3", False),
-        ("context.reads + 1 > context.grant.limit", False),
-        ("context.grant.limit == context.time", True),
-    ],
-)
-def test_reads_are_forgotten_only_where_policies_look_at_the_limit_alone(
-    condition: str, coarse: bool
-) -> None:
-    text = f"forbid (principal, action, resource) when {{ {condition} }};"
-    assert only_compared(json.loads(cedarpy.policies_to_json_str(text)), READS, LIMIT) is coarse
-
-
 @UNHURRIED
 @given(requests(), grants(), parties, facts())
 def test_it_holds_on_both_sides_of_the_limit(
@@ -108,19 +73,54 @@ def test_it_holds_on_both_sides_of_the_limit(
         )
 
 
-@pytest.mark.parametrize(
-    ("condition", "named"),
-    [
-        ("context has token_jti", True),
-        ('context.token_jti == "x"', True),
-        ("context == context", True),
-        ('context.purpose == "x"', False),
-        ("principal has token_jti", True),
-    ],
-)
-def test_what_a_policy_mentions_is_remembered(condition: str, named: bool) -> None:
-    text = f"forbid (principal, action, resource) when {{ {condition} }};"
-    assert mentions(json.loads(cedarpy.policies_to_json_str(text)), "token_jti") is named
+@settings(UNHURRIED, max_examples=200)
+@given(requests(), grants(), parties, facts(), st.lists(st.tuples(grants(), facts()), max_size=6))
+def test_what_one_grant_taught_is_true_of_the_next(
+    request: EvaluationRequest,
+    grant: Grant,
+    party: PartyFacts | None,
+    facts: Facts,
+    others: list[tuple[Grant, Facts]],
+) -> None:
+    # Grants that are alike but for owner, id, end and age share what is remembered.
+    memo = Memo(POLICY_SET)
+    for number, (other, at) in enumerate([(grant, facts), *others]):
+        alike = replace(
+            grant,
+            grant_id=other.grant_id,
+            owner=other.owner,
+            given_at=other.given_at,
+            version=number + 1,
+            terms=replace(grant.terms, access=other.terms.access, owner=other.owner),
+        )
+        assert memo.decide(request, alike, party, POLICY_SET, at) == decide(
+            request, alike, party, POLICY_SET, at
+        )
+
+
+def test_grants_that_are_alike_are_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def counted(request: EvaluationRequest, *facts: Any) -> Decision:
+        asked.append(request.resource_id)
+        return decide(request, *facts)
+
+    monkeypatch.setattr(memo_module, "decide", counted)
+    memo = Memo(POLICY_SET)
+    for number in range(20):
+        owner = OWNERS[number % 2]
+        terms = replace(
+            TERMS, owner=owner, access=replace(TERMS.access, valid_until=END + dt.timedelta(number))
+        )
+        grant = replace(GRANT, owner=owner, grant_id=f"g{number}", terms=terms)
+        request = replace(
+            REQUEST,
+            resource_properties={**REQUEST.resource_properties, "owner": owner},
+            context={"grant_id": f"g{number}", "purpose": "credit_assessment", "token_jti": str(number)},
+        )
+        at = replace(BASE.facts, time=NOW + dt.timedelta(seconds=number), reads=number)
+        assert memo.decide(request, grant, PARTY, POLICY_SET, at)
+    assert len(asked) == 2  # one for each country, which laws look at
 
 
 def test_the_memo_is_of_one_policy_set(tmp_path: Path) -> None:

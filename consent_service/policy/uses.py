@@ -1,0 +1,97 @@
+"""What policies do with each thing that they are told: read off the policies themselves.
+
+A path is a variable and the members that lead on from it, for example ``("context", "grant",
+"owner")``. What is known of its uses says how much of it can change an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+Path = tuple[str, ...]
+COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
+RECORDS = frozenset({"context"})
+"""Variables that are records: using one uses all that is in it. The others are compared by their id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A path, and what it is compared with; ``presence`` is only whether it has some member."""
+
+    path: Path
+    compared_with: Path | None = None
+    presence: bool = False
+
+
+def about(policies: Mapping[str, Any], action: str) -> list[Mapping[str, Any]]:
+    """The policies that can say anything about an action.
+
+    :param policies: ``staticPolicies`` of Cedar's JSON format
+    """
+    # "in" may name a group of actions, so only a policy for exactly another one is left out.
+    return [
+        policy
+        for policy in policies.values()
+        if policy["action"]["op"] != "==" or policy["action"]["entity"]["id"] == action
+    ]
+
+
+def uses(policies: object) -> list[Use]:
+    """Every use of a path.
+
+    :param policies: Cedar's JSON format of the policies
+    """
+    return list(_walk(policies))
+
+
+def only_compared(found: list[Use], path: Path, others: AbstractSet[Path]) -> bool:
+    """Whether a path is used in nothing but comparisons with some others."""
+    for use in found:
+        if use.path == path and not use.presence and use.compared_with not in others:
+            return False
+        inside = len(use.path) < len(path) and path[: len(use.path)] == use.path
+        if inside and not use.presence and use.path[0] in RECORDS:
+            return False
+    return True
+
+
+def unused(found: list[Use], path: Path) -> bool:
+    """Whether no policy looks at a path, not even at whether it is there."""
+    return only_compared(found, path, frozenset()) and all(use.path != path for use in found)
+
+
+def _walk(node: object) -> Iterator[Use]:
+    if isinstance(node, list):
+        for part in node:
+            yield from _walk(part)
+        return
+    if not isinstance(node, dict):
+        return
+    if path := _path(node):
+        yield Use(path)
+        return
+    for operator, inside in node.items():
+        sides = [inside.get("left"), inside.get("right")] if isinstance(inside, dict) else []
+        if operator == "has" and (path := _path(sides[0])):
+            yield Use(path, presence=True)
+            yield Use((*path, inside["attr"]), presence=True)
+        elif operator in COMPARISONS:
+            for side, other in (sides, reversed(sides)):
+                path = _path(side)
+                yield from [Use(path, _path(other))] if path else _walk(side)
+        else:
+            yield from _walk(inside)
+
+
+def _path(node: object) -> Path | None:
+    if not isinstance(node, dict):
+        return None
+    if "Var" in node:
+        return (node["Var"],)
+    if "." in node:
+        before = _path(node["."]["left"])
+        return (*before, node["."]["attr"]) if before else None
+    return None
