@@ -1,5 +1,6 @@
 """The WSGI application for any server: settings come from ``CONSENT_*`` environment variables."""
 
+import gc
 import os
 
 from consent_service.app import create_app
@@ -9,8 +10,11 @@ from consent_service.web import logs
 from consent_service.web.current import current
 
 logs.configure()
+# A request leaves little that points to itself, so the collector looks less often: a tenth of the time.
+gc.set_threshold(20_000, 20, 20)
 application = create_app(from_environ(os.environ))
 with application.app_context():
     sequencer = current(Sequencer)
 sequencer.prepare()
 sequencer.start()
+gc.freeze()

@@ -7,10 +7,10 @@ version 3 can't both write version 4.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, String, Text, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import JSON, BigInteger, Index, Select, String, Text, bindparam, func, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
@@ -160,15 +160,18 @@ _OF_GRANT = (_GRANT.c.owner == bindparam("owner"), _GRANT.c.grant_id == bindpara
 _LATEST = (
     select(_GRANT.c.version, _GRANT.c.entry_id).where(*_OF_GRANT).order_by(_GRANT.c.version.desc()).limit(1)
 )
+# By id alone: the owner is looked at afterwards, since no database has an index for lists of pairs.
 _LATEST_OF = (
     select(_GRANT.c.owner, _GRANT.c.grant_id, _GRANT.c.version, _GRANT.c.entry_id)
-    .where(tuple_(_GRANT.c.owner, _GRANT.c.grant_id).in_(bindparam("named", expanding=True)))
+    .where(_GRANT.c.grant_id.in_(bindparam("ids", expanding=True)))
     .order_by(_GRANT.c.version)
 )
-MOST_AT_ONCE = 100
+_VERSIONS_OF = select(_GRANT).where(_GRANT.c.grant_id.in_(bindparam("ids", expanding=True)))
 _VERSION = select(_GRANT).where(*_OF_GRANT, _GRANT.c.version == bindparam("version"))
+Version = tuple[str, str, int, str]
+MOST_AT_ONCE = 500
 MOST_VERSIONS = 65_536
-_versions: dict[tuple[str, str, int, str], Grant] = {}
+_versions: dict[Version, Grant] = {}
 """Versions that were read, by their key and their ledger entry, which no two of them share."""
 _COUNTER = (
     _READS.c.owner == bindparam("b_owner"),
@@ -187,29 +190,42 @@ def current(session: Session, owner: str, grant_id: str) -> Grant | None:
     """
     key = {"owner": owner, "grant_id": grant_id}
     latest = session.connection().execute(_LATEST, key).first()
-    return _version(session, (owner, grant_id, *latest)) if latest else None
+    if latest is None:
+        return None
+    version: Version = (owner, grant_id, latest[0], latest[1])
+    known = _versions.get(version)
+    if known is None:
+        [known] = _remember([session.connection().execute(_VERSION, key | {"version": latest[0]}).one()])
+    return known
 
 
 def current_of(session: Session, named: Collection[tuple[str, str]]) -> dict[tuple[str, str], Grant]:
     """The same for several grants at once, by owner and id; what there is not is left out."""
-    found: dict[tuple[str, str], Grant] = {}
-    wanted = sorted(named)
-    for start in range(0, len(wanted), MOST_AT_ONCE):
-        rows = session.connection().execute(_LATEST_OF, {"named": wanted[start : start + MOST_AT_ONCE]})
-        latest = {(row[0], row[1]): (row[2], row[3]) for row in rows}  # the highest version comes last
-        found |= {key: _version(session, (*key, *version)) for key, version in latest.items()}
+    latest: dict[tuple[str, str], Version] = {}
+    for row in _of_ids(session, _LATEST_OF, {grant_id for _owner, grant_id in named}):
+        if (row[0], row[1]) in named:  # the highest version comes last
+            latest[row[0], row[1]] = (row[0], row[1], row[2], row[3])
+    found = {key: known for key, version in latest.items() if (known := _versions.get(version))}
+    if new := {key: version for key, version in latest.items() if key not in found}:
+        versions = set(new.values())
+        rows = _of_ids(session, _VERSIONS_OF, {grant_id for _owner, grant_id in new})
+        some = [row for row in rows if (row.owner, row.grant_id, row.version, row.entry_id) in versions]
+        found |= {(grant.owner, grant.grant_id): grant for grant in _remember(some)}
     return found
 
 
-def _version(session: Session, version: tuple[str, str, int, str]) -> Grant:
-    known = _versions.get(version)
-    if known is None:
-        key = dict(zip(("owner", "grant_id", "version"), version, strict=False))
-        known = _grant(session.connection().execute(_VERSION, key).one())
-        if len(_versions) >= MOST_VERSIONS:
-            _versions.clear()
-        _versions[version] = known
-    return known
+def _of_ids(session: Session, query: Select[Any], ids: Collection[str]) -> Iterator[Any]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), MOST_AT_ONCE):
+        yield from session.connection().execute(query, {"ids": ordered[start : start + MOST_AT_ONCE]})
+
+
+def _remember(rows: list[Any]) -> list[Grant]:
+    read = [_grant(row) for row in rows]
+    if len(_versions) + len(read) > MOST_VERSIONS:
+        _versions.clear()
+    _versions.update({(one.owner, one.grant_id, one.version, one.entry_id): one for one in read})
+    return read
 
 
 def current_of_owner(session: Session, owner: str, client_id: str | None = None) -> list[Grant]:

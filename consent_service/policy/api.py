@@ -13,7 +13,7 @@ from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.errors import ServiceError
-from consent_service.policy import answers, search, service
+from consent_service.policy import answers, openapi, search, service
 from consent_service.policy.model import EvaluationRequest
 from consent_service.policy.rulebook import Rulebook
 from consent_service.policy.schemas import (
@@ -101,6 +101,14 @@ def metadata() -> Response:
     claims = {**document, "iss": settings.issuer, "iat": int(now().timestamp())}
     signed = keys.signer(reading(), settings.secret_key).sign(claims, typ="JWT")
     response = jsonify(**document, signed_metadata=signed)
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@blueprint.get("/api/v1/openapi.json")
+def described() -> Response:
+    """This API as an OpenAPI 3.1 document."""
+    response = _json(openapi.document(current(Settings).issuer))
     response.headers["Cache-Control"] = "public, max-age=300"
     return response
 

@@ -90,7 +90,8 @@ def evaluate_all(
     """
 
     def work(session: Session) -> list[Answer]:
-        seen = book.seen(session)
+        # One look for all who share the transaction: its lock keeps the epoch until the end.
+        seen = session.info.get(book) or session.info.setdefault(book, book.seen(session))
         if seen.epoch != holder.epoch:
             raise Stale
         answers: list[Answer] = []
@@ -203,7 +204,7 @@ def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[s
     """All that the decision was made from, so that it can be made again, and what the owner is shown."""
     decision = made.decision
     return {
-        "asked": asked_of(request),
+        "asked": orjson.Fragment(orjson.dumps(asked_of(request), option=orjson.OPT_SORT_KEYS)),
         "holder": holder_id,
         # As text: a question may hold numbers that canonical JSON would not keep.
         "request": _text(request.to_json()),

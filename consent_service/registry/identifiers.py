@@ -66,29 +66,23 @@ def parse(text: object) -> str:
 
     :raises ServiceError: ``invalid_identifier``, with a sentence that says what is wrong
     """
-    if (
-        not isinstance(text, str)
-        or len(text) > MAXIMUM_LENGTH
-        or not text.isprintable()
-        or not text.isascii()
-    ):
+    if not isinstance(text, str) or len(text) > MAXIMUM_LENGTH:
         raise _wrong("an organisation is written as <ICD>:<number>, for example 0192:923609016")
+    return _parse(text)
+
+
+@lru_cache(maxsize=65_536)  # every data request names its owner several times
+def _parse(text: str) -> str:
     icd, colon, number = text.partition(":")
-    if not colon or not number:
+    if not text.isprintable() or not text.isascii() or not colon or not number:
         raise _wrong("an organisation is written as <ICD>:<number>, for example 0192:923609016")
     scheme = SCHEMES.get(icd)
     if scheme is None:
         raise _wrong(f"ICD {icd[:8]!r} is none of {', '.join(SCHEMES)}")
     try:
-        return f"{icd}:{_validated(icd, number)}"
+        return f"{icd}:{scheme.validate(number)}"
     except ValidationError:
         raise _wrong(f"{number!r} is not a valid {scheme.label}: check its digits") from None
-
-
-@lru_cache(maxsize=65_536)
-def _validated(icd: str, number: str) -> str:
-    """A number in its one spelling; remembered, because every data request names an owner."""
-    return SCHEMES[icd].validate(number)
 
 
 def country_of(identifier: str) -> str:
