@@ -69,7 +69,7 @@ def grants() -> str:
     return render_template("grants.html", grants=[shown.grant(one) for one in found], filter=which)
 
 
-@blueprint.get("/grants/by-data-set")
+@blueprint.get("/data-sets")
 @access.signed_in
 def by_data_set() -> str:
     """Who may read what, by the policy engine's own answer at this moment."""

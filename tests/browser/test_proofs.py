@@ -44,7 +44,7 @@ def test_a_proof_is_downloaded_and_checked_in_the_browser(
     begun.value.save_as(proof)
     assert proof.suffix == ".tlog-proof"
     page.click("a[href^='/activity/']:not([href$='/proof']) >> nth=0")
-    expect(page.locator("main")).to_contain_text("trial_balance")
+    expect(page.locator("main")).to_contain_text("financial_statement")
     look(page, "record")
 
     page.goto(f"{demo['service']}/ledger/")
@@ -54,7 +54,7 @@ def test_a_proof_is_downloaded_and_checked_in_the_browser(
     said = check(page, proof)
     assert "The proof holds." in said
     assert "decision.permit" in said
-    assert "trial_balance" in said
+    assert "financial_statement" in said
     assert sent == [], "checking asks nobody"
     look(page, "ledger-good")
 

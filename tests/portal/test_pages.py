@@ -277,20 +277,20 @@ def test_a_passkey_that_is_not_one_is_refused(world: World) -> None:
 
 def test_who_may_read_what_is_the_policy_engine_s_own_answer(world: World) -> None:
     browser = world.sign_in()
-    assert "Nobody may read your data" in browser.get("/grants/by-data-set").text
+    assert "Nobody may read your data" in browser.get("/data-sets").text
     token = world.grant(browser=browser)
-    text = browser.get("/grants/by-data-set").text
+    text = browser.get("/data-sets").text
     assert "Trial balance" in text
     assert "Nordhavn Bank ASA" in text
     assert "General ledger" not in text
     with world.app.app_context(), writing() as session:
         parties.set_standing(session, "0192:310041238", Standing.SUSPENDED, reason="x", now=world.clock.now())
-    assert "Nobody may read your data" in browser.get("/grants/by-data-set").text
+    assert "Nobody may read your data" in browser.get("/data-sets").text
     with world.app.app_context(), writing() as session:
         parties.set_standing(session, "0192:310041238", Standing.ACTIVE, reason="x", now=world.clock.now())
-    assert "Trial balance" in browser.get("/grants/by-data-set").text
+    assert "Trial balance" in browser.get("/data-sets").text
     world.revoke(browser, token["grant_id"])
-    assert "Nobody may read your data" in browser.get("/grants/by-data-set").text
+    assert "Nobody may read your data" in browser.get("/data-sets").text
 
 
 def ledger_request(world: World) -> dict[str, Any]:
