@@ -308,6 +308,7 @@ def client() -> None:
 @click.option("--profile", type=click.Choice(["fapi2"]), default="fapi2", show_default=True)
 @click.option("--auth", type=click.Choice(["private_key_jwt"]), default="private_key_jwt", show_default=True)
 @click.option("--client-id", default="", help="By default a random one.")
+@click.option("--dpop", is_flag=True, help="Its tokens are bound to a DPoP key (RFC 9449), never bearer's.")
 @click.option("--json", "as_json", is_flag=True)
 @clear
 def client_register(**options: Any) -> None:

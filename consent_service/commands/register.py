@@ -48,6 +48,7 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
         redirect_uris=options["redirect_uris"],
         resources=options["resources"],
         client_id=options["client_id"],
+        dpop_bound=options["dpop"],
     )
     with transaction(settings.database_url) as session:
         parties.introduce(session, identifier, name, source)
@@ -65,6 +66,7 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
             "redirect_uris": list(registered.redirect_uris),
             "resources": list(registered.resources),
             "token_endpoint_auth_method": "private_key_jwt",
+            "dpop_bound_access_tokens": registered.dpop_bound,
         }
     )
 

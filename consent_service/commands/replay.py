@@ -132,6 +132,7 @@ def _client(row: ClientRow) -> dict[str, Any]:
         "redirect_uris": list(client.redirect_uris),
         "resources": list(client.resources),
         "keys": parties.thumbprints(client.jwks),
+        "dpop_bound_access_tokens": client.dpop_bound,
     }
 
 

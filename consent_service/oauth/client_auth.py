@@ -18,7 +18,7 @@ from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 from sqlalchemy.orm import Session
 
-from consent_service.oauth import store
+from consent_service.registry import used
 from consent_service.registry.model import Client, ClientRole
 
 # joserfc warns of the name EdDSA since RFC 9864 renamed it; FAPI 2.0 and its clients still say EdDSA.
@@ -117,7 +117,7 @@ class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
         if not isinstance(jti, str) or not 0 < len(jti) <= JTI_LENGTH:
             raise _refused()
         until = dt.datetime.fromtimestamp(int(expires) + 1, dt.UTC)
-        if not store.use_once(self._session, f"client {claims['sub']}", jti, until):
+        if not used.use_once(self._session, f"client {claims['sub']}", jti, until):
             raise _refused()
 
 

@@ -26,6 +26,9 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Issue a token, ten minutes long: for decisions, for the ledger, or for what a law opens.
 
+        With a DPoP proof it is bound to that key (RFC 9449 section 5); a client that was registered
+        for bound tokens gets no other.
+
         :raises ServiceError: ``invalid_scope``, ``unauthorized_client``, ``invalid_dpop_proof``,
             ``invalid_authorization_details``
         """
@@ -36,7 +39,10 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
         if (self.request.form.get("scope") or scope).split() != [scope]:
             raise ServiceError("invalid_scope", f"a {client.role}'s token has the scope {scope}")
         settings = current(Settings)
-        subject = tokens.Subject(client, client.client_id, (settings.issuer + path,), scope=scope)
+        jkt = dpop.proof_of_request(session(), f"{settings.issuer}/oauth/token", now())
+        if jkt is None and client.dpop_bound:
+            raise ServiceError("invalid_dpop_proof", "this client's tokens are bound to a DPoP key")
+        subject = tokens.Subject(client, client.client_id, (settings.issuer + path,), scope=scope, jkt=jkt)
         return 200, tokens.access_token(session(), settings, subject, now()), self.TOKEN_RESPONSE_HEADER
 
     def _by_law(self, client: Client) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""DPoP at the authorisation server (RFC 9449): the verifier's check, with a memory that all workers share."""
+"""DPoP at the authorisation server (RFC 9449): the proof that comes with a form."""
 
 from __future__ import annotations
 
@@ -8,21 +8,8 @@ from flask import request
 from sqlalchemy.orm import Session
 
 from consent_service.errors import ServiceError
-from consent_service.oauth import store
-from consent_service.verifier.dpop import check_proof
+from consent_service.registry import used
 from consent_service.verifier.errors import DPoPError
-
-ISSUER = "dpop"
-
-
-class SharedReplay:
-    """The proofs seen so far, in the database."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def use(self, jkt: str, jti: str, until: dt.datetime) -> bool:
-        return store.use_once(self._session, f"{ISSUER} {jkt}", jti, until)
 
 
 def proof_of_request(session: Session, url: str, now: dt.datetime) -> str | None:
@@ -35,6 +22,6 @@ def proof_of_request(session: Session, url: str, now: dt.datetime) -> str | None
     if not proofs:
         return None
     try:
-        return check_proof(proofs, method=request.method, url=url, now=now, replay=SharedReplay(session))
+        return used.proven_key(session, proofs, request.method, url, now)
     except DPoPError as error:
         raise ServiceError("invalid_dpop_proof", str(error)) from error

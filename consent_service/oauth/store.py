@@ -1,4 +1,4 @@
-"""What the authorisation server remembers between two calls: authorizations, and what was used once.
+"""What the authorisation server remembers between two calls: authorizations.
 
 Codes and request URIs are stored as SHA-256 only.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import ForeignKey, String, Text, delete, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ForeignKey, String, Text, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
@@ -32,16 +31,6 @@ class AuthorizationRow(Base):
     code_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     code_expires_at: Mapped[dt.datetime | None] = mapped_column(Instant)
     code_used_at: Mapped[dt.datetime | None] = mapped_column(Instant)
-
-
-class UsedRow(Base):
-    """A ``jti`` that may not come again, by whoever used it, until it would be refused for its age."""
-
-    __tablename__ = "used_jti"
-
-    issuer: Mapped[str] = mapped_column(String(128), primary_key=True)
-    jti_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    expires_at: Mapped[dt.datetime] = mapped_column(Instant, index=True)
 
 
 def by_request_uri(session: Session, request_uri: str) -> AuthorizationRow | None:
@@ -84,18 +73,3 @@ def use_code(session: Session, request_id: str, now: dt.datetime) -> bool:
         .values(code_used_at=now)
     )
     return bool(changed.rowcount)  # type: ignore[attr-defined]
-
-
-def use_once(session: Session, issuer: str, jti: str, expires_at: dt.datetime) -> bool:
-    """Note a ``jti`` as used by its issuer (a client, a key); False when it was used before."""
-    try:
-        with session.begin_nested():
-            session.add(UsedRow(issuer=issuer, jti_hash=digest(jti), expires_at=expires_at))
-    except IntegrityError:
-        return False
-    return True
-
-
-def purge(session: Session, now: dt.datetime) -> None:
-    """Forget every ``jti`` that would be refused for its age anyway."""
-    session.execute(delete(UsedRow).where(UsedRow.expires_at < now))

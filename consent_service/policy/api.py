@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
 import orjson
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 
 from consent_service import keys
 from consent_service.config import Settings
-from consent_service.db import reading
+from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.policy import answers, openapi, search, service
 from consent_service.policy.model import EvaluationRequest
@@ -134,24 +135,36 @@ def _holder() -> Holder:
     time begins a new epoch, and who decides holds the epoch that is given here against the present
     one.
     """
-    presented = callers.bearer(request.headers.getlist("Authorization"))
-    book, moment, name = current(Rulebook), now(), tokens.digest(presented)
+    settings, book, moment = current(Settings), current(Rulebook), now()
+    shown = callers.presented(
+        request.headers.getlist("Authorization"),
+        request.headers.getlist("DPoP"),
+        request.method,
+        settings.issuer + request.path,
+    )
+    name = tokens.digest(shown.token)
     seen = book.latest
     known = seen.callers.get(name)
     if known is None or seen.epoch < 0:
         seen = book.seen(reading())
-        known = callers.authenticate(
+        known = callers.identify(
             reading(),
-            presented,
+            shown,
             moment,
             scope=SCOPE,
-            audience=f"{current(Settings).issuer}/access/v1",
+            audience=f"{settings.issuer}/access/v1",
             roles=frozenset({ClientRole.HOLDER}),
         )
         seen.remember(name, known)
-    if moment >= known[1]:
-        raise Unauthenticated("invalid_token")
-    return Holder(known[0], seen.epoch)
+    if moment >= known.until:
+        raise Unauthenticated("invalid_token", shown.scheme)
+    if "holder_proven" not in g:  # once a request: a proof is used up by being looked at
+        with writing() if known.jkt else nullcontext() as session:
+            callers.prove(session, known, shown, moment)
+        g.holder_proven = known
+    if g.holder_proven.jkt != known.jkt:
+        raise Unauthenticated("invalid_token", shown.scheme)
+    return Holder(known.client, seen.epoch)
 
 
 def _say() -> Callable[[Answer], dict[str, Any]]:

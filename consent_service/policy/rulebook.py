@@ -8,7 +8,6 @@ tables say, and no worker decides by a policy set of before.
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +26,7 @@ from consent_service.policy.engine import PolicyError, decide_agreement
 from consent_service.policy.memo import Memo
 from consent_service.policy.publish import from_files
 from consent_service.registry import parties
-from consent_service.registry.model import Client
+from consent_service.registry.callers import Known
 from consent_service.registry.parties import Part
 
 MOST = 10_000
@@ -43,10 +42,10 @@ class Seen:
     parts: dict[str, Part | None] = field(default_factory=dict)
     served: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
     serving: dict[str, bool] = field(default_factory=dict)
-    callers: dict[str, tuple[Client, dt.datetime]] = field(default_factory=dict)
-    """Holders by the hash of the token with which they proved who they are, and its end."""
+    callers: dict[str, Known] = field(default_factory=dict)
+    """Holders by the hash of the token that they show."""
 
-    def remember(self, token_hash: str, known: tuple[Client, dt.datetime]) -> None:
+    def remember(self, token_hash: str, known: Known) -> None:
         """Remember whose token this is, until it ends or the epoch does."""
         _make_room(self.callers)
         self.callers[token_hash] = known

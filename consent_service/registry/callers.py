@@ -1,66 +1,122 @@
-"""Which client calls an API of ours: its bearer token, looked up by hash (RFC 6750)."""
+"""Which client calls an API of ours: its token, looked up by hash, and its key where it has one.
+
+A bearer token (RFC 6750) is enough for a client that was not registered for more; a token that is
+bound to a key (RFC 9449) counts only with a proof of that key, made for this very request.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from consent_service.errors import ServiceError
-from consent_service.registry import parties, tokens
+from consent_service.registry import parties, tokens, used
 from consent_service.registry.model import Client, ClientRole
+from consent_service.verifier.dpop import ALGORITHMS
+from consent_service.verifier.errors import DPoPError
+
+BEARER, DPOP = "Bearer", "DPoP"
 
 
 class Unauthenticated(Exception):
-    """401; ``error`` is RFC 6750's code, empty where nothing was presented."""
+    """401; ``error`` is the code of RFC 6750 or RFC 9449, empty where nothing was presented."""
 
-    def __init__(self, error: str = "") -> None:
+    def __init__(self, error: str = "", scheme: str = BEARER) -> None:
         super().__init__(error)
-        self.error = error
+        self.error, self.scheme = error, scheme
 
     def challenge(self, realm: str) -> str:
-        """The ``WWW-Authenticate`` header (RFC 6750 section 3)."""
-        return f'Bearer realm="{realm}"' + (f', error="{self.error}"' if self.error else "")
+        """The ``WWW-Authenticate`` header (RFC 6750 section 3, RFC 9449 section 7.1)."""
+        said = f'{self.scheme} realm="{realm}"'
+        if self.scheme == DPOP:
+            said += f', algs="{" ".join(ALGORITHMS)}"'
+        return said + (f', error="{self.error}"' if self.error else "")
 
 
-def bearer(authorization: Sequence[str]) -> str:
-    """The one bearer token in the headers (RFC 6750 section 2.1).
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request shows: a token, by one of two schemes, and the proofs that come with it."""
+
+    scheme: str
+    token: str
+    proofs: Sequence[str]
+    method: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whose token it is, until when, and to which key it is bound."""
+
+    client: Client
+    until: dt.datetime
+    jkt: str | None
+
+
+def presented(authorization: Sequence[str], proofs: Sequence[str], method: str, url: str) -> Presented:
+    """The one token in the headers (RFC 6750 section 2.1, RFC 9449 section 7.1).
 
     :param authorization: every ``Authorization`` header of the request
+    :param url: the endpoint's own address, from the issuer and not from the Host header
     :raises Unauthenticated: 401
     """
     scheme, _, value = (authorization[0] if len(authorization) == 1 else "").partition(" ")
-    if scheme.lower() != "bearer" or not value:
+    named = {BEARER.lower(): BEARER, DPOP.lower(): DPOP}.get(scheme.lower())
+    if named is None or not value.strip():
         raise Unauthenticated
-    return value.strip()
+    return Presented(named, value.strip(), proofs, method, url)
 
 
-def authenticate(
+def identify(
     session: Session,
-    presented: str,
+    shown: Presented,
     now: dt.datetime,
     *,
     scope: str,
     audience: str,
     roles: frozenset[ClientRole],
-) -> tuple[Client, dt.datetime]:
-    """The client whose token this is, and when the token ends.
+) -> Known:
+    """Whose token this is.
 
-    1. Issued by us, alive, for this audience, with its scope, and not bound to a key that
-       the request does not prove.
-    2. The client is active and of a role that may call.
+    1. Issued by us, alive, for this audience, with its scope.
+    2. The client is active, of a role that may call, and its token is bound if it must be.
 
-    :param presented: the token (:func:`bearer`)
+    The caller still owes :func:`prove`.
+
     :raises Unauthenticated: 401
     :raises ServiceError: ``insufficient_scope``, 403
     """
-    token = tokens.find(session, presented)
-    if token is None or token.kind != "access_token" or not token.live(now) or token.jkt:
+    found = tokens.find(session, shown.token)
+    if found is None or found.kind != "access_token" or not found.live(now):
+        raise Unauthenticated("invalid_token", shown.scheme)
+    if found.jkt and shown.scheme != DPOP:
+        raise Unauthenticated("invalid_token", DPOP)
+    client = parties.find(session, found.client_id)
+    if client is None or not client.active or (client.dpop_bound and found.jkt is None):
         raise Unauthenticated("invalid_token")
-    client = parties.find(session, token.client_id)
-    if client is None or not client.active:
-        raise Unauthenticated("invalid_token")
-    if scope not in token.scope.split() or audience not in token.audience or client.role not in roles:
+    if scope not in found.scope.split() or audience not in found.audience or client.role not in roles:
         raise ServiceError("insufficient_scope", f"This token is not for {scope}.", status=403)
-    return client, token.expires_at
+    return Known(client, found.expires_at, found.jkt)
+
+
+def prove(session: Session | None, known: Known, shown: Presented, now: dt.datetime) -> None:
+    """Hold what is shown against the key to which the token is bound.
+
+    :param session: a transaction that writes; None where the token is bound to no key
+    :raises Unauthenticated: 401: a bound token shown as a bearer's, a proof that does not fit
+    """
+    if known.jkt is None:
+        if shown.scheme != BEARER:
+            raise Unauthenticated("invalid_token", shown.scheme)
+        return
+    if shown.scheme != DPOP or session is None:
+        raise Unauthenticated("invalid_token", DPOP)
+    try:
+        key = used.proven_key(session, shown.proofs, shown.method, shown.url, now, shown.token)
+    except DPoPError as error:
+        raise Unauthenticated("invalid_dpop_proof", DPOP) from error
+    if key != known.jkt:
+        raise Unauthenticated("invalid_dpop_proof", DPOP)

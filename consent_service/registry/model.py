@@ -61,6 +61,8 @@ class Client:
     jwks: dict[str, Any]
     redirect_uris: tuple[str, ...]
     resources: tuple[str, ...]
+    dpop_bound: bool = False
+    """``dpop_bound_access_tokens`` (RFC 9449 section 5.2)."""
 
     @property
     def active(self) -> bool:

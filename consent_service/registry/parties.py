@@ -39,6 +39,7 @@ class Registration:
     redirect_uris: Sequence[str] = ()
     resources: Sequence[str] = ()
     client_id: str = ""
+    dpop_bound: bool = False
 
 
 def register(session: Session, registration: Registration, now: dt.datetime) -> Client:
@@ -71,6 +72,7 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
         jwks=public_jwks(registration.jwks),
         redirect_uris=redirect_uris,
         created_at=now,
+        dpop_bound=registration.dpop_bound,
         resources=[ResourceRow(uri=uri) for uri in resources],
     )
     session.add(row)
@@ -280,6 +282,7 @@ def _record(session: Session, kind: Kind, client: Client, now: dt.datetime) -> N
         "redirect_uris": list(client.redirect_uris),
         "resources": list(client.resources),
         "keys": thumbprints(client.jwks),
+        "dpop_bound_access_tokens": client.dpop_bound,
     }
     ledger.append(session, kind, payload, now=now, client_id=client.client_id)
 

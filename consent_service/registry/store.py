@@ -46,6 +46,7 @@ class ClientRow(Base):
     jwks: Mapped[dict[str, Any]] = mapped_column(JSON)
     redirect_uris: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[dt.datetime] = mapped_column(Instant)
+    dpop_bound: Mapped[bool] = mapped_column(default=False)
 
     organisation: Mapped[OrganisationRow] = relationship(lazy="joined", innerjoin=True)
     resources: Mapped[list[ResourceRow]] = relationship(lazy="selectin", order_by="ResourceRow.uri")
@@ -60,6 +61,7 @@ class ClientRow(Base):
             jwks=self.jwks,
             redirect_uris=tuple(self.redirect_uris),
             resources=tuple(row.uri for row in self.resources),
+            dpop_bound=self.dpop_bound,
         )
 
 

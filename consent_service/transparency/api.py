@@ -7,12 +7,13 @@ supervisor with a mandate; owners have theirs in the portal.
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, render_template, request, session
 
 from consent_service.config import Settings
-from consent_service.db import reading
+from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.grants import records
 from consent_service.ledger import prove, signing, store
@@ -128,15 +129,13 @@ def _may_read(row: PayloadRow) -> bool:
     headers = request.headers.getlist("Authorization")
     if not headers:
         return False
-    client, _until = callers.authenticate(
-        reading(),
-        callers.bearer(headers),
-        now(),
-        scope=SCOPE,
-        audience=f"{current(Settings).issuer}/ledger",
-        roles=READERS,
-    )
-    return records.may_read(reading(), row, client, now())
+    issuer = current(Settings).issuer
+    proofs = request.headers.getlist("DPoP")
+    shown = callers.presented(headers, proofs, request.method, issuer + request.path)
+    known = callers.identify(reading(), shown, now(), scope=SCOPE, audience=f"{issuer}/ledger", roles=READERS)
+    with writing() if known.jkt else nullcontext() as session:
+        callers.prove(session, known, shown, now())
+    return records.may_read(reading(), row, known.client, now())
 
 
 def _answer(body: str | bytes, kind: str, cache: str) -> Response:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from consent_service.verifier.dpop import DPoPKey
 from consent_service.verifier.errors import OAuthRefused, ServiceFailed
 from consent_service.verifier.service import TIMEOUT, Authenticated
 
@@ -57,8 +58,11 @@ def _without(data: Any, names: set[str]) -> Any:
 class DecisionClient:
     """Asks the service for decisions as one holder; gets and renews its own token."""
 
-    def __init__(self, holder: Authenticated, http: httpx2.Client | None = None) -> None:
-        self._holder = holder
+    def __init__(
+        self, holder: Authenticated, http: httpx2.Client | None = None, dpop: DPoPKey | None = None
+    ) -> None:
+        """Ask as this holder; with ``dpop``, by tokens that are bound to that key (RFC 9449)."""
+        self._holder, self._dpop = holder, dpop
         self._http = http or httpx2.Client(timeout=TIMEOUT)
         self._endpoint = ""
         self._token, self._until = "", dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -104,17 +108,23 @@ class DecisionClient:
     def _post(
         self, question: Mapping[str, Any], now: dt.datetime, request_id: str, *, fresh: bool
     ) -> httpx2.Response:
-        headers = {"Authorization": f"Bearer {self._bearer(now, fresh=fresh)}"}
+        token, endpoint = self._access_token(now, fresh=fresh), self._evaluation_endpoint()
+        headers = {"Authorization": f"{'DPoP' if self._dpop else 'Bearer'} {token}"}
+        if self._dpop:
+            headers["DPoP"] = self._dpop.proof("POST", endpoint, now, token)
         if request_id:
             headers["X-Request-ID"] = request_id
-        return self._http.post(self._evaluation_endpoint(), json=dict(question), headers=headers)
+        return self._http.post(endpoint, json=dict(question), headers=headers)
 
-    def _bearer(self, now: dt.datetime, *, fresh: bool) -> str:
+    def _access_token(self, now: dt.datetime, *, fresh: bool) -> str:
         with self._lock:
             if fresh or now >= self._until:
-                answer = self._holder.form(
-                    "token_endpoint", {"grant_type": "client_credentials", "scope": SCOPE}, now
-                )
+                form = {"grant_type": "client_credentials", "scope": SCOPE}
+                headers = None
+                if self._dpop:
+                    endpoint = str(self._holder.service.metadata()["token_endpoint"])
+                    headers = {"DPoP": self._dpop.proof("POST", endpoint, now)}
+                answer = self._holder.form("token_endpoint", form, now, headers)
                 self._token = str(answer["access_token"])
                 self._until = now + dt.timedelta(seconds=int(answer["expires_in"])) - RENEW_BEFORE
             return self._token

@@ -37,6 +37,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry_epoch")),
     )
     op.bulk_insert(epoch, [{"id": 1, "epoch": 1}])
+    op.add_column(
+        "client", sa.Column("dpop_bound", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     op.add_column("grant_version", sa.Column("given_at", sa.DateTime(timezone=True), nullable=True))
     # A grant counts since its first version, whatever became of it.
     op.execute(
@@ -51,6 +54,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.batch_alter_table("grant_version") as table:
         table.drop_column("given_at")
+    with op.batch_alter_table("client") as table:
+        table.drop_column("dpop_bound")
     op.drop_table("registry_epoch")
     op.drop_table("owner_dispute")
     op.drop_table("licence")
