@@ -69,7 +69,10 @@ def publish(settings: Settings, directory: Path) -> str:
     with transaction(settings.database_url) as session:
         changed = publishing.publish(session, rules.policies, SystemClock().now())
         session.commit()
-    return f"{rules.policies.digest} " + ("decides from now on" if changed else "decides already")
+    done = f"{rules.policies.digest} " + ("decides from now on" if changed else "decides already")
+    if directory.resolve() != settings.policy_dir:
+        done += f"\nSet CONSENT_POLICY_DIR to {directory.resolve()}, or the next start goes back."
+    return done
 
 
 def diff(before: Path, after: Path) -> int:

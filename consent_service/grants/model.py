@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+from uuid import UUID, uuid5
 
 
 class Mode(StrEnum):
@@ -65,6 +66,8 @@ ARROWS: dict[Status, frozenset[Status]] = {
 """The life cycle of DESIGN section 5, as far as it is built. A state without a row is an end."""
 
 
+LAWS = UUID("6ba6d0a4-6a0e-5c1f-9a52-3f1f6a1c7e4d")
+"""The namespace of the names under which reads by law are counted (RFC 9562 section 5.5)."""
 SINCE_EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 """The window of a once-only grant: all time."""
 
@@ -234,6 +237,17 @@ def window_start(unit: Unit, at: dt.datetime) -> dt.datetime:
             return day.replace(day=1)
         case _:
             return day.replace(month=1, day=1)
+
+
+def counted_as(grant: Grant) -> str:
+    """Under which name a grant's reads are counted: its own, or its law's.
+
+    What a party invokes under one law is counted together, or it could begin anew by invoking it
+    in other words; each grant of an owner's was the owner's own word.
+    """
+    if not grant.by_law:
+        return grant.grant_id
+    return str(uuid5(LAWS, f"{grant.owner} {grant.party} {grant.terms.legal_basis}"))
 
 
 def window_of(grant: Grant, now: dt.datetime) -> dt.datetime | None:

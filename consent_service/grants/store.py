@@ -14,7 +14,14 @@ from sqlalchemy import JSON, BigInteger, Index, Select, String, Text, bindparam,
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
-from consent_service.grants.model import Grant, Request, Status, terms_from_json, terms_to_json
+from consent_service.grants.model import (
+    Grant,
+    Request,
+    Status,
+    counted_as,
+    terms_from_json,
+    terms_to_json,
+)
 
 
 class RequestRow(Base):
@@ -267,7 +274,7 @@ def count_read(session: Session, grant: Grant, data_set: str, window: dt.datetim
 def _counted(grant: Grant, data_set: str, window: dt.datetime) -> dict[str, Any]:
     return {
         "b_owner": grant.owner,
-        "b_grant_id": grant.grant_id,
+        "b_grant_id": counted_as(grant),
         "b_data_set": data_set,
         "b_window_start": window,
     }

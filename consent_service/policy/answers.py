@@ -13,6 +13,10 @@ from consent_service.policy.texts import Texts
 
 OBLIGATIONS = ("delete_after", "do_not_store", "mask", "share_only_with", "step-up", "use_only_for")
 """Types of obligations that an answer can carry (obligations profile, ``supported_obligations``)."""
+STRANGERS = frozenset(
+    {"party-matches", "owner-matches", "holder-is-caller", "holder-serves", "holder-active"}
+)
+"""Reasons with which nothing is said of the grant: it is not about those who ask."""
 HOURS = {Unit.HOUR: 1, Unit.DAY: 24, Unit.WEEK: 168}
 
 
@@ -73,7 +77,7 @@ def _mends(decision: Decision, grant: Grant | None, now: dt.datetime) -> dict[st
         "recipients-granted": ("onward_sharing", list(terms.onward_sharing)),
     }
     # Only to who may know: a grant of somebody else is not described.
-    if not policies & {"party-matches", "owner-matches", "holder-is-caller"}:
+    if not policies & STRANGERS:
         narrower = {member: value for name, (member, value) in granted.items() if name in policies}
         if narrower:
             found["granted"] = narrower

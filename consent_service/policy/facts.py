@@ -138,6 +138,7 @@ def _terms(terms: Terms) -> dict[str, Any]:
         "to": terms.period.end.isoformat(),
         "valid_until": moment(terms.access.valid_until),
         "limit": limit(terms.access),
+        "unit": terms.access.frequency.unit.value if terms.access.frequency else None,
     }
 
 
@@ -158,6 +159,7 @@ def _bounds(far: bounds.Bounds) -> dict[str, Any]:
             "country": law.country,
             "authorities": sorted(law.authorities),
             "data_sets": sorted(law.limits.data_sets),
+            "unit": law.limits.most_often.unit.value if law.limits.most_often else None,
         }
         if law
         else None,

@@ -16,6 +16,7 @@ from consent_service.grants.model import (
     Grant,
     InvalidTransition,
     Status,
+    counted_as,
     terms_from_json,
     window_of,
 )
@@ -104,7 +105,7 @@ class Past:
 
     def reads(self, grant: Grant, data_set: str) -> int:
         window = window_of(grant, self.now)
-        return self._reads.get((grant.owner, grant.grant_id, data_set, window), 0) if window else 0
+        return self._reads.get((grant.owner, counted_as(grant), data_set, window), 0) if window else 0
 
     def _publish(self, payload: Mapping[str, Any]) -> None:
         rules = from_files(payload["files"])
@@ -162,5 +163,5 @@ class Past:
         if told.payload is None:
             self.erased |= {grant_id, told.owner}
             return
-        key = (grant.owner, grant_id, str(told.payload["asked"]["data_set"]), window)
+        key = (grant.owner, counted_as(grant), str(told.payload["asked"]["data_set"]), window)
         self._reads[key] = self._reads.get(key, 0) + 1

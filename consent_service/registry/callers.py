@@ -93,7 +93,7 @@ def identify(
     if found is None or found.kind != "access_token" or not found.live(now):
         raise Unauthenticated("invalid_token", shown.scheme)
     if found.jkt and shown.scheme != DPOP:
-        raise Unauthenticated("invalid_token", DPOP)
+        raise Unauthenticated("invalid_token", shown.scheme)
     client = parties.find(session, found.client_id)
     if client is None or not client.active or (client.dpop_bound and found.jkt is None):
         raise Unauthenticated("invalid_token")

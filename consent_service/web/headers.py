@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import lru_cache
 
 from flask import Flask, Response, abort, g, request
 
@@ -41,6 +42,12 @@ def allow_form_to(*origins: str) -> None:
     g.form_targets = origins
 
 
+@lru_cache(maxsize=256)
+def _policy(form_targets: tuple[str, ...]) -> str:
+    targets = " ".join(("'self'", *filter(None, form_targets)))
+    return "; ".join(f"{name} {value}" for name, value in (POLICY | {"form-action": targets}).items())
+
+
 def init_app(app: Flask, *, https: bool) -> None:
     """Put the headers on every answer of ``app``; HSTS only where the issuer is https."""
 
@@ -53,13 +60,10 @@ def init_app(app: Flask, *, https: bool) -> None:
 
     @app.after_request
     def _add(response: Response) -> Response:
-        targets = " ".join(("'self'", *filter(None, g.get("form_targets", ()))))
-        policy = POLICY | {"form-action": targets}
-        response.headers["Content-Security-Policy"] = "; ".join(
-            f"{name} {value}" for name, value in policy.items()
-        )
+        response.headers["Content-Security-Policy"] = _policy(tuple(g.get("form_targets", ())))
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)  # the public log may be read from any page
+            if name not in response.headers:  # the public log may be read from any page
+                response.headers[name] = value
         if https:
             response.headers["Strict-Transport-Security"] = f"max-age={YEAR}; includeSubDomains"
         if request.endpoint and not request.endpoint.endswith("static"):

@@ -12,6 +12,7 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
+import orjson
 import structlog
 from flask import Flask, Response, g, request
 
@@ -37,6 +38,10 @@ def keep_listed(_logger: object, _name: str, event: MutableMapping[str, Any]) ->
     return {name: value for name, value in event.items() if name in LOGGED}
 
 
+def _json(event: object, **_options: object) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
 def configure() -> None:
     """Send structured logs to standard error, warnings of libraries included."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(levelname)s")
@@ -46,7 +51,7 @@ def configure() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             keep_listed,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

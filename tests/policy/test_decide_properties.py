@@ -244,6 +244,8 @@ def beyond(grant: Grant, data_set: str, party: PartyFacts | None) -> list[str]:
         "law-of-the-owners-country": law is None
         or {"0192": "NO", "0007": "SE"}[grant.owner[:4]] == law["country"],
         "law-allows-data-set": law is None or data_set in law["data_sets"],
+        "law-counts-alike": law is None
+        or (terms.access.frequency is not None and terms.access.frequency.unit == law["most_often"]["unit"]),
     }
     return [policy for policy, hold in allowed.items() if not hold]
 

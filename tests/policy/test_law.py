@@ -42,7 +42,7 @@ def vat(world: World, **changes: Any) -> dict[str, Any]:
         "legal_basis": "no_tax",
         "access": access,
     }
-    return world.details(message=None, retention="P10Y", **(asked | changes))
+    return world.details(**({"message": None, "retention": "P10Y"} | asked | changes))
 
 
 def invoke(peer: Peer, details: dict[str, Any], **options: Any) -> Any:
@@ -123,6 +123,24 @@ def test_the_same_terms_again_are_the_same_access(world: World, tax: Peer) -> No
     first, again = invoke(tax, details).json, invoke(tax, details).json
     assert first["grant_id"] == again["grant_id"]
     assert first["access_token"] != again["access_token"]
+
+
+def test_other_words_do_not_begin_the_count_anew(world: World, tax: Peer) -> None:
+    token = invoke(tax, vat(world)).json
+    for _ in range(4):
+        assert read(world, tax, token)["decision"] is True
+    world.clock.advance(seconds=1)
+    other = invoke(tax, vat(world, retention="P1Y")).json
+    assert other["grant_id"] != token["grant_id"]
+    reasons = [one["policy"] for one in read(world, tax, other)["context"]["reasons"]]
+    assert reasons == ["limit-reached"]
+    second = world.register(ClientRole.PARTY, "Skatteetaten", TAX, redirect="https://tax2.example.no/cb")
+    another = invoke(second, vat(world)).json
+    assert read(world, second, another)["decision"] is False
+    world.clock.advance(days=1)
+    assert read(world, tax, other)["decision"] is True
+    once = {"mode": "once", "valid_until": vat(world)["access"]["valid_until"]}
+    assert "law-counts-alike" in invoke(tax, vat(world, access=once)).json["error_description"]
 
 
 def test_an_owner_is_asked_for_consent_and_for_nothing_else(world: World, tax: Peer) -> None:

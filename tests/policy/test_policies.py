@@ -101,7 +101,7 @@ LAW_TERMS = replace(
     TERMS,
     purpose="vat_reporting",
     datatypes=("vat_return",),
-    access=Access(Mode.ONCE, NOW + dt.timedelta(days=100)),
+    access=Access(Mode.RECURRING, NOW + dt.timedelta(days=100), Frequency(Unit.DAY, 4)),
     legal_basis="no_tax",
 )
 LAW_GRANT = replace(GRANT, party="0192:974761076", terms=LAW_TERMS)
@@ -238,6 +238,14 @@ ALONE: dict[str, tuple[str, Case]] = {
         replace(
             LAW, grant=replace(LAW_GRANT, owner=SWEDISH, terms=replace(LAW_TERMS, owner=SWEDISH))
         ).properties(owner=SWEDISH),
+    ),
+    "once, where the law counts by the day": (
+        "law-counts-alike",
+        LAW.terms(access=Access(Mode.ONCE, NOW + dt.timedelta(days=100))),
+    ),
+    "by the month, where the law counts by the day": (
+        "law-counts-alike",
+        LAW.terms(access=Access(Mode.RECURRING, NOW + dt.timedelta(days=100), Frequency(Unit.MONTH, 4))),
     ),
     "a data set that the purpose needs and the law does not name": (
         "law-allows-data-set",
