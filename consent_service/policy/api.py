@@ -31,6 +31,7 @@ from consent_service.registry.model import ClientRole
 from consent_service.web.current import current, now
 
 SCOPE = "decisions"
+HOLDERS = frozenset({ClientRole.HOLDER})
 MOST_TRIES = 5
 """How often a question begins anew because the registry changed meanwhile."""
 T = TypeVar("T")
@@ -147,20 +148,14 @@ def _holder() -> Holder:
     known = seen.callers.get(name)
     if known is None or seen.epoch < 0:
         seen = book.seen(reading())
-        known = callers.identify(
-            reading(),
-            shown,
-            moment,
-            scope=SCOPE,
-            audience=f"{settings.issuer}/access/v1",
-            roles=frozenset({ClientRole.HOLDER}),
-        )
+        known = callers.identify(reading(), shown, moment)
         seen.remember(name, known)
     if moment >= known.until:
         raise Unauthenticated("invalid_token", shown.scheme)
     if "holder_proven" not in g:  # once a request: a proof is used up by being looked at
         with writing() if known.jkt else nullcontext() as session:
             callers.prove(session, known, shown, moment)
+        known.check(scope=SCOPE, audience=f"{settings.issuer}/access/v1", roles=HOLDERS)
         g.holder_proven = known
     if g.holder_proven.jkt != known.jkt:
         raise Unauthenticated("invalid_token", shown.scheme)

@@ -54,6 +54,16 @@ class Known:
     client: Client
     until: dt.datetime
     jkt: str | None
+    scopes: frozenset[str]
+    audience: tuple[str, ...]
+
+    def check(self, *, scope: str, audience: str, roles: frozenset[ClientRole]) -> None:
+        """Whether the token, once proven, is for this API.
+
+        :raises ServiceError: ``insufficient_scope``, 403
+        """
+        if scope not in self.scopes or audience not in self.audience or self.client.role not in roles:
+            raise ServiceError("insufficient_scope", f"This token is not for {scope}.", status=403)
 
 
 def presented(authorization: Sequence[str], proofs: Sequence[str], method: str, url: str) -> Presented:
@@ -70,36 +80,20 @@ def presented(authorization: Sequence[str], proofs: Sequence[str], method: str, 
     return Presented(named, value.strip(), proofs, method, url)
 
 
-def identify(
-    session: Session,
-    shown: Presented,
-    now: dt.datetime,
-    *,
-    scope: str,
-    audience: str,
-    roles: frozenset[ClientRole],
-) -> Known:
-    """Whose token this is.
+def identify(session: Session, shown: Presented, now: dt.datetime) -> Known:
+    """Whose token this is: issued by us, alive, of an active client, and bound if it must be.
 
-    1. Issued by us, alive, for this audience, with its scope.
-    2. The client is active, of a role that may call, and its token is bound if it must be.
-
-    The caller still owes :func:`prove`.
+    The caller still owes :func:`prove`, and :meth:`Known.check` after it.
 
     :raises Unauthenticated: 401
-    :raises ServiceError: ``insufficient_scope``, 403
     """
     found = tokens.find(session, shown.token)
     if found is None or found.kind != "access_token" or not found.live(now):
         raise Unauthenticated("invalid_token", shown.scheme)
-    if found.jkt and shown.scheme != DPOP:
-        raise Unauthenticated("invalid_token", shown.scheme)
     client = parties.find(session, found.client_id)
     if client is None or not client.active or (client.dpop_bound and found.jkt is None):
-        raise Unauthenticated("invalid_token")
-    if scope not in found.scope.split() or audience not in found.audience or client.role not in roles:
-        raise ServiceError("insufficient_scope", f"This token is not for {scope}.", status=403)
-    return Known(client, found.expires_at, found.jkt)
+        raise Unauthenticated("invalid_token", shown.scheme)
+    return Known(client, found.expires_at, found.jkt, frozenset(found.scope.split()), found.audience)
 
 
 def prove(session: Session | None, known: Known, shown: Presented, now: dt.datetime) -> None:
@@ -113,7 +107,7 @@ def prove(session: Session | None, known: Known, shown: Presented, now: dt.datet
             raise Unauthenticated("invalid_token", shown.scheme)
         return
     if shown.scheme != DPOP or session is None:
-        raise Unauthenticated("invalid_token", DPOP)
+        raise Unauthenticated("invalid_token", shown.scheme)
     try:
         key = used.proven_key(session, shown.proofs, shown.method, shown.url, now, shown.token)
     except DPoPError as error:

@@ -132,9 +132,10 @@ def _may_read(row: PayloadRow) -> bool:
     issuer = current(Settings).issuer
     proofs = request.headers.getlist("DPoP")
     shown = callers.presented(headers, proofs, request.method, issuer + request.path)
-    known = callers.identify(reading(), shown, now(), scope=SCOPE, audience=f"{issuer}/ledger", roles=READERS)
-    with writing() if known.jkt else nullcontext() as session:
-        callers.prove(session, known, shown, now())
+    known = callers.identify(reading(), shown, now())
+    with writing() if known.jkt else nullcontext() as database:
+        callers.prove(database, known, shown, now())
+    known.check(scope=SCOPE, audience=f"{issuer}/ledger", roles=READERS)
     return records.may_read(reading(), row, known.client, now())
 
 

@@ -37,9 +37,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry_epoch")),
     )
     op.bulk_insert(epoch, [{"id": 1, "epoch": 1}])
-    op.add_column(
-        "client", sa.Column("dpop_bound", sa.Boolean(), nullable=False, server_default=sa.false())
-    )
+    op.add_column("client", sa.Column("dpop_bound", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("grant_version", sa.Column("given_at", sa.DateTime(timezone=True), nullable=True))
     # A grant counts since its first version, whatever became of it.
     op.execute(

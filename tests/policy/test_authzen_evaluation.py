@@ -228,7 +228,7 @@ def test_who_does_not_authenticate_gets_401_and_who_may_not_ask_403(world: World
     ):
         answer = client.post(PATH, json={}, headers={"Authorization": value} if value else {})
         assert answer.status_code == 401, value
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert answer.headers["WWW-Authenticate"].startswith("DPoP" if "DPoP" in value else "Bearer")
     bearer = world.bearer(world.erp)
     world.clock.advance(minutes=10)
     assert client.post(PATH, json={}, headers={"Authorization": f"Bearer {bearer}"}).status_code == 401
