@@ -15,6 +15,7 @@ from consent_service.config import Settings, from_environ
 from consent_service.errors import ConfigurationError
 from consent_service.grants.catalogue import Catalogue, CatalogueError
 from consent_service.ledger import signing, store
+from consent_service.ledger.model import Kind
 from consent_service.policy.engine import PolicyError, PolicySet
 
 TIMEOUT = 3.0  # seconds
@@ -67,7 +68,18 @@ def _ledger(settings: Settings) -> str:
 
 def _policies(settings: Settings) -> str:
     policies = PolicySet.load(settings.policy_dir)
-    return f"{len(policies.reasons)} policies, {policies.digest[:19]}"
+    engine = create_engine(settings.database_url)
+    try:
+        with Session(engine) as session:
+            published = store.last_digest(session, Kind.POLICY_PUBLISHED)
+    except SQLAlchemyError:
+        published = None  # said of the database already
+    finally:
+        engine.dispose()
+    said = f"{len(policies.reasons)} policies, {policies.digest[:19]}"
+    if published and published != policies.digest:
+        said += f"; another set was published and decides, {published[:19]}, until the next start"
+    return said
 
 
 def _catalogue(settings: Settings) -> str:

@@ -48,7 +48,7 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
         redirect_uris=options["redirect_uris"],
         resources=options["resources"],
         client_id=options["client_id"],
-        dpop_bound=options["dpop"],
+        dpop_bound=bool(options.get("dpop")),
     )
     with transaction(settings.database_url) as session:
         parties.introduce(session, identifier, name, source)

@@ -105,6 +105,15 @@ class PartyClient:
         # The service does not rotate a refresh token that is bound to a key: it stays the one.
         return replace(tokens, refresh_token=tokens.refresh_token or refresh_token)
 
+    def invoke_law(self, details: Mapping[str, Any], now: dt.datetime) -> Tokens:
+        """Access that a law opens to this party, an authority; its ``legal_basis`` is the law's id.
+
+        :raises OAuthRefused: the law does not open it, or ``authorization_pending``: the owner is told
+            and the time of notice runs
+        """
+        asked = {"authorization_details": json.dumps([dict(details)])}
+        return self._token({"grant_type": "client_credentials", **asked}, now)
+
     def introspect(self, token: str, now: dt.datetime) -> dict[str, Any]:
         """What the service says of a token (RFC 7662)."""
         return self._party.form("introspection_endpoint", {"token": token}, now)
