@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 from playwright.sync_api import Browser, expect
 
 from consent_service.verifier.client import PartyClient
@@ -38,8 +39,9 @@ def test_what_a_law_opens_is_shown_beside_the_consents(
     client_id = json.loads(done.stdout)["client_id"]
 
     now = dt.datetime.now(dt.UTC)
-    office = Authenticated(Service(demo["service"]), client_id, ClientKey.read(key))
-    party = PartyClient(office, DPoPKey(new_ec_key()))
+    http = httpx2.Client()
+    office = Authenticated(Service(demo["service"], http), client_id, ClientKey.read(key))
+    party = PartyClient(office, DPoPKey(new_ec_key()), http)
     place = f"{demo['erp']}/api"
     tokens = party.invoke_law(
         {
@@ -64,6 +66,7 @@ def test_what_a_law_opens_is_shown_beside_the_consents(
     url = f"{place}/{OWNER}/trial_balance?from=2024-01-01&to=2024-12-31"
     answer = party.read(url, tokens.access_token, dt.datetime.now(dt.UTC))
     assert answer.status_code == 200, answer.text
+    http.close()
 
     page = chromium.new_context(locale="en-GB").new_page()
     page.goto(demo["service"])
