@@ -19,6 +19,7 @@ from consent_service.ledger.store import PayloadRow
 from consent_service.registry import mandates
 from consent_service.registry.model import Client, ClientRole
 
+LIVE = frozenset({Status.ACTIVE, Status.SUSPENDED, Status.NOTIFIED})
 ERASABLE = frozenset({"decision", "request", "grant"})
 """Subjects of entries whose payload an owner may have erased. The rest is about the service itself."""
 
@@ -51,7 +52,7 @@ def erase_for_owner(
     """Erase one of an owner's payloads.
 
     1. It is this owner's, and about a request, a grant or a decision.
-    2. What an active grant rests on stays while it is active: without it no decision could be replayed.
+    2. What a grant rests on stays while it lives: without it no decision could be replayed.
 
     :param actor: the person's id, or ``operator``
     :raises ServiceError: ``unknown_entry``, ``not_erasable``, ``already_erased``
@@ -64,7 +65,7 @@ def erase_for_owner(
         raise ServiceError("not_erasable", "This entry holds nothing that could be erased.", status=409)
     if row.kind.startswith("grant.") and row.grant_id:
         grant = store.current(session, owner, row.grant_id)
-        if grant is not None and grant.status is Status.ACTIVE:
+        if grant is not None and grant.status in LIVE:
             raise ServiceError(
                 "not_erasable", "Take the grant back first; then this can be erased.", status=409
             )

@@ -97,7 +97,7 @@ def evaluate_all(
         answers: list[Answer] = []
         known = Tables(session, seen, clock())
         if len(requests) > 1:
-            known.found |= store.current_of(session, named)
+            known.found |= dict.fromkeys(named) | store.current_of(session, named)
         for request in requests:
             known.now = clock()
             answers.append(_record(known, request, holder.client.client_id))
