@@ -110,8 +110,8 @@ _WINDOWS = {
     Unit.HOUR: (1, 24, 168, 744, 8784),
     Unit.DAY: (1, 1, 7, 31, 366),
     Unit.WEEK: (1, 1, 1, 6, 54),
-    Unit.MONTH: (1, 1, 1, 1, 12),
-    Unit.YEAR: (1, 1, 1, 1, 1),
+    Unit.MONTH: (1, 1, 2, 1, 12),
+    Unit.YEAR: (1, 1, 2, 1, 1),
 }
 """How many calendar windows of a unit one window of each unit of ``_ORDER`` can touch."""
 
@@ -119,7 +119,7 @@ _WINDOWS = {
 def most_in(frequency: Frequency, unit: Unit) -> int:
     """The most reads that a frequency can put into one calendar window of ``unit``.
 
-    All of a month's reads can fall on one day, and a month can touch six weeks.
+    All of a month's reads can fall on one day; a week can touch two months, a month six weeks.
     """
     return frequency.value * _WINDOWS[frequency.unit][_ORDER.index(unit)]
 
@@ -259,6 +259,19 @@ def window_of(grant: Grant, now: dt.datetime) -> dt.datetime | None:
     if access.mode is Mode.ONCE:
         return SINCE_EVER
     return window_start(access.frequency.unit, now) if access.frequency else None
+
+
+def window_end(grant: Grant, now: dt.datetime) -> dt.datetime | None:
+    """When the window in which reads are counted is over; None where it never is."""
+    frequency, start = grant.terms.access.frequency, window_of(grant, now)
+    if frequency is None or start is None:
+        return None
+    hours = {Unit.HOUR: 1, Unit.DAY: 24, Unit.WEEK: 168}
+    if frequency.unit in hours:
+        return start + dt.timedelta(hours=hours[frequency.unit])
+    if frequency.unit is Unit.MONTH:
+        return (start + dt.timedelta(days=32)).replace(day=1)
+    return start.replace(year=start.year + 1)
 
 
 def terms_to_json(terms: Terms) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from consent_service.clock import rfc3339
-from consent_service.grants.model import Grant, Unit, window_of
+from consent_service.grants.model import Grant, window_end
 from consent_service.policy.model import Decision, Reason
 from consent_service.policy.service import Answer
 from consent_service.policy.texts import Texts
@@ -17,7 +17,6 @@ STRANGERS = frozenset(
     {"party-matches", "owner-matches", "holder-is-caller", "holder-serves", "holder-active"}
 )
 """Reasons with which nothing is said of the grant: it is not about those who ask."""
-HOURS = {Unit.HOUR: 1, Unit.DAY: 24, Unit.WEEK: 168}
 
 
 def answer(of: Answer, texts: Texts, language: str, now: dt.datetime) -> dict[str, Any]:
@@ -84,15 +83,3 @@ def _mends(decision: Decision, grant: Grant | None, now: dt.datetime) -> dict[st
         if "limit-reached" in policies and (again := window_end(grant, now)):
             found["retry_at"] = rfc3339(again)
     return found
-
-
-def window_end(grant: Grant, now: dt.datetime) -> dt.datetime | None:
-    """When the window in which reads are counted is over; None where it never is."""
-    frequency, start = grant.terms.access.frequency, window_of(grant, now)
-    if frequency is None or start is None:
-        return None
-    if frequency.unit in HOURS:
-        return start + dt.timedelta(hours=HOURS[frequency.unit])
-    if frequency.unit is Unit.MONTH:
-        return (start + dt.timedelta(days=32)).replace(day=1)
-    return start.replace(year=start.year + 1)

@@ -13,6 +13,7 @@ from consent_service.grants.model import (
     ARROWS,
     Access,
     Frequency,
+    Grant,
     InvalidTransition,
     Mode,
     Period,
@@ -20,8 +21,10 @@ from consent_service.grants.model import (
     Terms,
     Unit,
     check_transition,
+    most_in,
     terms_from_json,
     terms_to_json,
+    window_end,
     window_start,
 )
 
@@ -78,6 +81,38 @@ def test_an_end_has_no_arrows() -> None:
         Status.EXHAUSTED,
         Status.ENDED,
     }
+
+
+@pytest.mark.parametrize(
+    ("unit", "end"),
+    [
+        (Unit.HOUR, dt.datetime(2026, 12, 31, 23, tzinfo=dt.UTC)),
+        (Unit.DAY, dt.datetime(2027, 1, 1, tzinfo=dt.UTC)),
+        (Unit.WEEK, dt.datetime(2027, 1, 4, tzinfo=dt.UTC)),
+        (Unit.MONTH, dt.datetime(2027, 1, 1, tzinfo=dt.UTC)),
+        (Unit.YEAR, dt.datetime(2027, 1, 1, tzinfo=dt.UTC)),
+    ],
+)
+def test_a_window_ends_where_the_next_one_starts(unit: Unit, end: dt.datetime) -> None:
+    now = dt.datetime(2026, 12, 31, 22, 30, tzinfo=dt.UTC)
+    terms = replace(ASKED, access=Access(Mode.RECURRING, UNTIL, Frequency(unit, 1)))
+    grant = Grant("g", 1, "o", "p", "c", terms, Status.ACTIVE, now, "e", now)
+    assert window_end(grant, now) == end == window_start(unit, end)
+    assert window_start(unit, now) < end
+    once = replace(grant, terms=replace(ASKED, access=Access(Mode.ONCE, UNTIL)))
+    assert window_end(once, now) is None
+
+
+@pytest.mark.parametrize("unit", Unit)
+def test_no_window_holds_more_reads_than_are_said(unit: Unit) -> None:
+    # Every hour of four years counted into windows: the table may say more, never less.
+    start = dt.datetime(2023, 12, 25, tzinfo=dt.UTC)
+    hours = [start + dt.timedelta(hours=n) for n in range(24 * 366 * 4)]
+    for other in Unit:
+        touched: dict[dt.datetime, set[dt.datetime]] = {}
+        for hour in hours:
+            touched.setdefault(window_start(unit, hour), set()).add(window_start(other, hour))
+        assert max(map(len, touched.values())) <= most_in(Frequency(other, 1), unit)
 
 
 def test_terms_survive_json() -> None:

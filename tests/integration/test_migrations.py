@@ -30,3 +30,24 @@ def test_down_leaves_nothing_and_up_brings_everything_back(database_url: str) ->
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT size FROM ledger_head").scalar() == 0
     engine.dispose()
+
+
+def test_a_grant_of_before_counts_since_its_first_version(database_url: str) -> None:
+    config, engine = alembic_config(database_url), create_engine(database_url)
+    command.downgrade(config, "0002")
+    given, ended = "2026-03-01 09:00:00", "2026-04-01 09:00:00"
+    insert = (
+        "INSERT INTO grant_version (owner, grant_id, version, party, client_id, terms, status, reason,"
+        " created_at, entry_id) VALUES ('{owner}', 'g', {version}, 'p', 'c', '{{}}', 'x', '', '{at}', '{at}')"
+    )
+    with engine.begin() as connection:
+        for owner, version, at in (("o", 1, given), ("o", 2, ended), ("another", 1, ended)):
+            connection.exec_driver_sql(insert.format(owner=owner, version=version, at=at))
+    command.upgrade(config, "head")
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT owner, version, CAST(given_at AS VARCHAR(19)) FROM grant_version ORDER BY owner, version"
+        )
+        assert [tuple(row) for row in found] == [("another", 1, ended), ("o", 1, given), ("o", 2, given)]
+        connection.exec_driver_sql("DELETE FROM grant_version")
+    engine.dispose()
