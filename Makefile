@@ -82,7 +82,7 @@ conformance: install-dev
 lock:
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
 	@for set in run dev; do extra=; [ $$set = dev ] && extra="--allow-unsafe --extra dev"; \
-	  $(VENV)-lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url \
+	  $(VENV)-lock/bin/pip-compile --quiet --generate-hashes --no-strip-extras --no-emit-index-url \
 	    --no-emit-trusted-host --no-emit-find-links $$extra -o requirements/$$set.txt pyproject.toml; done
 	@rm -rf $(VENV)-lock
 

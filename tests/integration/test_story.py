@@ -36,7 +36,7 @@ def test_the_story_on_the_shipped_file_and_nothing_secret_in_the_logs(tmp_path: 
     assert "The owner has taken this grant back" in done.stdout
     assert "Every step gave the expected answer" in done.stdout
     logs = "".join(path.read_text() for path in (tmp_path / "demo").glob("*.log"))
-    assert '"route": "/access/v1/evaluation"' in logs
+    assert '"route":"/access/v1/evaluation"' in logs
     for forbidden in (
         r"eyJ[A-Za-z0-9_-]{10}",  # a JWT
         r"urn:ietf:params:oauth:request_uri",
