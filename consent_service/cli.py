@@ -18,6 +18,7 @@ from consent_service.errors import ConfigurationError, ServiceError
 from consent_service.grants.catalogue import CatalogueError
 from consent_service.policy.engine import PolicyError
 
+AUTH_METHODS = ("private_key_jwt", "client_secret_basic", "client_secret_post")
 KNOWN = (ConfigurationError, ServiceError, PolicyError, CatalogueError, commands.CommandError)
 
 
@@ -294,7 +295,7 @@ def client() -> None:
 
 
 @client.command("register")
-@click.option("--role", type=click.Choice(["party", "holder", "supervisor"]), required=True)
+@click.option("--role", type=click.Choice(["party", "holder", "supervisor", "login"]), required=True)
 @click.option("--name", required=True, help="What the client is called.")
 @click.option("--org", required=True, help="Its organisation, for example 0192:923609016.")
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Public JWK Set.")
@@ -305,8 +306,13 @@ def client() -> None:
 @click.option(
     "--resource", "resources", multiple=True, help="Where a holder serves data (its tokens' audience)."
 )
-@click.option("--profile", type=click.Choice(["fapi2"]), default="fapi2", show_default=True)
-@click.option("--auth", type=click.Choice(["private_key_jwt"]), default="private_key_jwt", show_default=True)
+@click.option("--profile", type=click.Choice(["fapi2", "oidc"]), default="fapi2", show_default=True)
+@click.option("--auth", type=click.Choice(AUTH_METHODS), default=AUTH_METHODS[0], show_default=True)
+@click.option(
+    "--metadata",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file with more client metadata (RFC 7591 section 2), for example post_logout_redirect_uris.",
+)
 @click.option("--client-id", default="", help="By default a random one.")
 @click.option("--dpop", is_flag=True, help="Its tokens are bound to a DPoP key (RFC 9449), never bearer's.")
 @click.option("--json", "as_json", is_flag=True)

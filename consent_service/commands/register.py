@@ -21,7 +21,7 @@ from consent_service.config import Settings
 from consent_service.grants import disputes
 from consent_service.grants.catalogue import Catalogue
 from consent_service.registry import identifiers, parties
-from consent_service.registry.model import ClientRole, Standing
+from consent_service.registry.model import SECRET_METHODS, AuthMethod, ClientRole, Profile, Standing
 from consent_service.registry.parties import Registration
 from consent_service.registry.registers.base import Register
 from consent_service.registry.registers.sandbox import SandboxRegister
@@ -34,9 +34,15 @@ A_YEAR = dt.timedelta(days=365)
 
 def client(settings: Settings, options: Mapping[str, Any]) -> str:
     """Register one client; the answer is JSON or a sentence."""
-    if bool(options["jwks"]) == bool(options["new_key"]):
-        raise CommandError("give either --jwks FILE or --new-key FILE")
-    jwks = _new_key(options["new_key"]) if options["new_key"] else _read_jwks(options["jwks"])
+    method = AuthMethod(options["auth"])
+    more = _read_json(options["metadata"]) if options.get("metadata") else {}
+    wants_key = method not in SECRET_METHODS and "jwks_uri" not in more
+    if (options["jwks"] and options["new_key"]) or wants_key != bool(options["jwks"] or options["new_key"]):
+        raise CommandError(
+            "give either --jwks FILE or --new-key FILE" if wants_key else f"{method} takes no key here"
+        )
+    jwks = _keys(options)
+    secret = parties.new_secret() if method in SECRET_METHODS else ""
     identifier, (name, source) = identifiers.parse(options["org"]), (options["name"], "the operator")
     if settings.register_url:
         name, source = _registered_name(SandboxRegister(settings.register_url), identifier)
@@ -49,6 +55,10 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
         resources=options["resources"],
         client_id=options["client_id"],
         dpop_bound=bool(options.get("dpop")),
+        profile=Profile(options["profile"]),
+        auth_method=method,
+        secret=secret,
+        metadata=more,
     )
     with transaction(settings.database_url) as session:
         parties.introduce(session, identifier, name, source)
@@ -57,16 +67,20 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
             _sandbox_licences(session, settings, registered.organisation.identifier)
         session.commit()
     if not options["as_json"]:
-        return f"registered {registered.client_id} for {registered.organisation.name}"
+        told = f"registered {registered.client_id} for {registered.organisation.name}"
+        return f"{told}; its secret, shown this once: {secret}" if secret else told
     return json.dumps(
         {
             "client_id": registered.client_id,
+            **({"client_secret": secret} if secret else {}),
             "role": registered.role,
             "organisation": registered.organisation.identifier,
             "redirect_uris": list(registered.redirect_uris),
             "resources": list(registered.resources),
-            "token_endpoint_auth_method": "private_key_jwt",
+            "profile": registered.profile,
+            "token_endpoint_auth_method": registered.auth_method,
             "dpop_bound_access_tokens": registered.dpop_bound,
+            **registered.metadata,
         }
     )
 
@@ -170,7 +184,13 @@ def _new_key(path: Path) -> dict[str, Any]:
     return {"keys": [{**key.as_dict(private=False), **names}]}
 
 
-def _read_jwks(path: Path) -> dict[str, Any]:
+def _keys(options: Mapping[str, Any]) -> dict[str, Any]:
+    if options["new_key"]:
+        return _new_key(options["new_key"])
+    return _read_json(options["jwks"]) if options["jwks"] else {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text())
     except (OSError, ValueError) as error:

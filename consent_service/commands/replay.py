@@ -133,6 +133,9 @@ def _client(row: ClientRow) -> dict[str, Any]:
         "resources": list(client.resources),
         "keys": parties.thumbprints(client.jwks),
         "dpop_bound_access_tokens": client.dpop_bound,
+        "profile": client.profile.value,
+        "token_endpoint_auth_method": client.auth_method.value,
+        "metadata": dict(client.metadata),
     }
 
 

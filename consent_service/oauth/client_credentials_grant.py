@@ -11,8 +11,8 @@ from consent_service.errors import ServiceError
 from consent_service.grants import agreement, law
 from consent_service.grants.model import Status
 from consent_service.grants.schemas import load_authorization_details
-from consent_service.oauth import dpop, tokens
-from consent_service.oauth.client_auth import METHOD
+from consent_service.oauth import sender, tokens
+from consent_service.oauth.client import METHODS
 from consent_service.oauth.server import session
 from consent_service.registry.model import Client, ClientRole
 from consent_service.web.current import current, now
@@ -21,7 +21,7 @@ from consent_service.web.current import current, now
 class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
     """``grant_type=client_credentials``, with the one scope that a client of its role can have."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = [METHOD]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Issue a token, ten minutes long: for decisions, for the ledger, or for what a law opens.
@@ -39,10 +39,11 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
         if (self.request.form.get("scope") or scope).split() != [scope]:
             raise ServiceError("invalid_scope", f"a {client.role}'s token has the scope {scope}")
         settings = current(Settings)
-        jkt = dpop.proof_of_request(session(), f"{settings.issuer}/oauth/token", now())
-        if jkt is None and client.dpop_bound:
+        found = sender.proven(session(), f"{settings.issuer}/oauth/token", now())
+        if not found and client.dpop_bound:
             raise ServiceError("invalid_dpop_proof", "this client's tokens are bound to a DPoP key")
-        subject = tokens.Subject(client, client.client_id, (settings.issuer + path,), scope=scope, jkt=jkt)
+        audience = (settings.issuer + path,)
+        subject = tokens.Subject(client, client.client_id, audience, scope=scope, sender=found)
         return 200, tokens.access_token(session(), settings, subject, now()), self.TOKEN_RESPONSE_HEADER
 
     def _by_law(self, client: Client) -> dict[str, Any]:
@@ -55,13 +56,11 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
         if self.request.form.get("scope", "").strip():
             raise ServiceError("invalid_scope", "authorization_details say all; no scope goes with them")
         settings, moment = current(Settings), now()
-        jkt = dpop.proof_of_request(session(), f"{settings.issuer}/oauth/token", moment)
-        if jkt is None:
-            raise ServiceError("invalid_dpop_proof", "a DPoP proof is required")
+        found = sender.required(session(), client, f"{settings.issuer}/oauth/token", moment)
         catalogue = agreement.agreements().catalogue(session())
         terms = load_authorization_details(self.request.form["authorization_details"], catalogue)
         grant = law.invoke(session(), client, terms, moment)
         if grant.status is not Status.ACTIVE:
             begins = grant.given_at.date().isoformat()
             raise ServiceError("authorization_pending", f"the owner is told; access begins on {begins}")
-        return tokens.access_token(session(), settings, tokens.of_grant(client, grant, jkt, None), moment)
+        return tokens.access_token(session(), settings, tokens.of_grant(client, grant, found, None), moment)

@@ -11,8 +11,8 @@ from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.grants.model import Grant
 from consent_service.grants.store import find_request
-from consent_service.oauth import dpop, store, tokens
-from consent_service.oauth.client_auth import METHOD, OAuthClient
+from consent_service.oauth import sender, store, tokens
+from consent_service.oauth.client import METHODS, OAuthClient
 from consent_service.oauth.live import active_grant
 from consent_service.oauth.server import session
 from consent_service.oauth.store import AuthorizationRow
@@ -47,7 +47,7 @@ class S256CodeChallenge(CodeChallenge):  # type: ignore[misc]
 class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
     """The token endpoint's half; the other half is PAR and the owner's page."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = [METHOD]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     @classmethod
     def check_authorization_endpoint(cls, _request: Any) -> bool:
@@ -73,7 +73,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Use the code up and issue tokens.
 
-        1. The request proves a DPoP key, the one the authorization was bound to if it was.
+        1. The request proves a key, the one the authorization was bound to if it was.
         2. The grant is still active.
         3. The code is consumed by one conditional UPDATE.
 
@@ -81,15 +81,14 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         """
         row: AuthorizationRow = self.request.authorization_code.row
         settings, moment = current(Settings), now()
-        jkt = dpop.proof_of_request(session(), f"{settings.issuer}/oauth/token", moment)
-        if jkt is None:
-            raise ServiceError("invalid_dpop_proof", "a DPoP proof is required")
-        if row.jkt is not None and row.jkt != jkt:
+        client = self.request.client.client
+        found = sender.required(session(), client, f"{settings.issuer}/oauth/token", moment)
+        if row.jkt is not None and row.jkt != found.jkt:
             raise ServiceError("invalid_dpop_proof", "the proof is by another key than the authorization's")
         grant = self._grant(row)
         if not store.use_code(session(), row.request_id, moment):
             raise ServiceError("invalid_grant", "the code was used before")
-        subject = tokens.of_grant(self.request.client.client, grant, jkt, row.request_id)
+        subject = tokens.of_grant(client, grant, found, row.request_id)
         answer = tokens.access_token(session(), settings, subject, moment)
         if refresh := tokens.refresh_token(session(), subject, moment):
             answer["refresh_token"] = refresh

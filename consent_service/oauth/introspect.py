@@ -10,7 +10,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.oauth import tokens
-from consent_service.oauth.client_auth import METHOD, OAuthClient
+from consent_service.oauth.client import METHODS, OAuthClient
 from consent_service.oauth.live import active_grant
 from consent_service.oauth.server import session
 from consent_service.registry import tokens as issued
@@ -20,7 +20,7 @@ from consent_service.web.current import current, now
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     """``/oauth/introspect``, for the client that holds a token and for the holder it is meant for."""
 
-    CLIENT_AUTH_METHODS = [METHOD]  # noqa: RUF012
+    CLIENT_AUTH_METHODS = METHODS
 
     def check_params(self, request: Any, _client: OAuthClient) -> None:
         """RFC 7662 section 2.1: token is required; a hint that is not known is ignored."""
@@ -50,8 +50,8 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         }
         if token.scope:
             answer["scope"] = token.scope
-        if token.jkt:
-            answer["cnf"] = {"jkt": token.jkt}
+        if token.confirmation:
+            answer["cnf"] = token.confirmation
         if token.grant_id:
             try:
                 grant = active_grant(session(), token.owner, token.grant_id, now())

@@ -7,12 +7,14 @@ from typing import Any
 from consent_service.config import Settings
 from consent_service.grants.catalogue import Catalogue
 from consent_service.keys import ALGORITHM
-from consent_service.oauth.client_auth import ALGORITHMS, METHOD
+from consent_service.oauth.assertion import ALGORITHMS
+from consent_service.oauth.client_auth import SHOWN
 
 
 def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
     """The metadata document of this issuer."""
     base = f"{settings.issuer}/oauth"
+    methods = [method.value for _is_there, shown in SHOWN for method in shown]
     return {
         "issuer": settings.issuer,
         "pushed_authorization_request_endpoint": f"{base}/par",
@@ -36,6 +38,6 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         **{
             f"{endpoint}_endpoint_auth_{name}_supported": value
             for endpoint in ("token", "introspection", "revocation")
-            for name, value in (("methods", [METHOD]), ("signing_alg_values", ALGORITHMS))
+            for name, value in (("methods", methods), ("signing_alg_values", ALGORITHMS))
         },
     }

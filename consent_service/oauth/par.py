@@ -30,7 +30,7 @@ def push(server: Server) -> Response:
     moment = now()
     client = server.authenticated_client()
     catalogue = agreement.agreements().catalogue(session())
-    terms = checks.check(checks.Pushed(client, request.form, catalogue, moment))
+    terms = checks.check(checks.Ask(checks.Endpoint.PAR, client, request.form, catalogue, moment))
     agreement.check(session(), client, terms, moment)
     jkt = request.form.get("dpop_jkt")
     proof = dpop.proof_of_request(session(), current(Settings).issuer + request.path, moment)
@@ -44,7 +44,10 @@ def push(server: Server) -> Response:
             request_uri_hash=digest(request_uri),
             client_id=client.client_id,
             redirect_uri=request.form["redirect_uri"],
+            response_mode=request.form.get("response_mode", "query"),
             state=request.form.get("state"),
+            scope="",
+            parameters={},
             code_challenge=request.form["code_challenge"],
             jkt=jkt or proof,
             begin_before=moment + LIFE,

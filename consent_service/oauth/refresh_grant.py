@@ -11,9 +11,8 @@ from typing import Any
 from authlib.oauth2.rfc6749 import grants
 
 from consent_service.config import Settings
-from consent_service.errors import ServiceError
-from consent_service.oauth import dpop, tokens
-from consent_service.oauth.client_auth import METHOD, OAuthClient
+from consent_service.oauth import sender, tokens
+from consent_service.oauth.client import METHODS, OAuthClient
 from consent_service.oauth.live import active_grant
 from consent_service.oauth.server import session
 from consent_service.registry import tokens as issued
@@ -36,7 +35,7 @@ class Refresh:
 class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     """``grant_type=refresh_token``."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = [METHOD]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def authenticate_refresh_token(self, refresh_token: str) -> Refresh | None:
         token = issued.find(session(), refresh_token)
@@ -54,9 +53,9 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         """
         token: issued.Token = self.request.refresh_token.token
         settings, moment = current(Settings), now()
-        jkt = dpop.proof_of_request(session(), f"{settings.issuer}/oauth/token", moment)
-        if jkt is None or jkt != token.jkt or token.authorization_id is None:
-            raise ServiceError("invalid_dpop_proof", "a DPoP proof by the token's own key is required")
+        client = self.request.client.client
+        found = sender.required(session(), client, f"{settings.issuer}/oauth/token", moment)
+        sender.must_be(found, token)
         grant = active_grant(session(), token.owner, token.grant_id, moment)
-        subject = tokens.of_grant(self.request.client.client, grant, jkt, token.authorization_id)
+        subject = tokens.of_grant(client, grant, found, token.authorization_id)
         return 200, tokens.access_token(session(), settings, subject, moment), self.TOKEN_RESPONSE_HEADER

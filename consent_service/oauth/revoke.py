@@ -7,7 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
-from consent_service.oauth.client_auth import METHOD, OAuthClient
+from consent_service.oauth.client import METHODS, OAuthClient
 from consent_service.oauth.server import session
 from consent_service.registry import tokens
 from consent_service.web.current import now
@@ -16,7 +16,7 @@ from consent_service.web.current import now
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
     """``/oauth/revoke``."""
 
-    CLIENT_AUTH_METHODS = [METHOD]  # noqa: RUF012
+    CLIENT_AUTH_METHODS = METHODS
 
     def authenticate_token(self, request: Any, client: OAuthClient) -> tokens.Token | None:
         """The token to revoke, if there is one and it is this client's.

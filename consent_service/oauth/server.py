@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
-from authlib.oauth2.rfc6749 import OAuth2Error, OAuth2Request
+from authlib.oauth2.rfc6749 import InvalidClientError, OAuth2Error, OAuth2Request
 from flask import Response, g, jsonify, request
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,9 @@ from consent_service.config import Settings
 from consent_service.db import writing
 from consent_service.errors import ServiceError
 from consent_service.grants.agreement import Refused
-from consent_service.oauth.client_auth import METHOD, OAuthClient, PrivateKeyJwt
+from consent_service.oauth import client_auth
+from consent_service.oauth.attempt import Attempt
+from consent_service.oauth.client import METHODS, REGISTERED, OAuthClient
 from consent_service.registry import parties
 from consent_service.registry.model import Client
 from consent_service.web.current import current, now
@@ -32,7 +34,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_client_auth_method(METHOD, self._private_key_jwt)
+        self.register_client_auth_method(REGISTERED, self._authenticate)
 
     def query_client(self, client_id: str) -> OAuthClient | None:
         client = parties.find(session(), client_id) if client_id.isprintable() else None
@@ -40,12 +42,14 @@ class Server(AuthorizationServer):  # type: ignore[misc]
 
     def authenticated_client(self) -> Client:
         """The client of the present request; raises InvalidClientError (RFC 6749 section 5.2)."""
-        authenticated = self.authenticate_client(self.create_oauth2_request(None), [METHOD])
+        authenticated = self.authenticate_client(self.create_oauth2_request(None), METHODS)
         return authenticated.client  # type: ignore[no-any-return]
 
-    def _private_key_jwt(self, query_client: Any, oauth_request: OAuth2Request) -> OAuthClient:
-        check = PrivateKeyJwt(session(), current(Settings).issuer, now())
-        return check(query_client, oauth_request)
+    def _authenticate(self, _query_client: Any, oauth_request: OAuth2Request) -> OAuthClient:
+        attempt = Attempt(session(), request.form, current(Settings).issuer, now())
+        client = client_auth.authenticate(attempt)
+        oauth_request.client = client
+        return client
 
     def send_signal(self, *_args: Any, **_options: Any) -> None:
         """Nobody listens: the ledger is where events go."""
@@ -69,6 +73,8 @@ def form_call(answer: Callable[[], Response]) -> Response:
             except OAuth2Error as error:
                 told = ServiceError(error.error, error.description or "", status=error.status_code)
                 response = error_response(told)
+                if isinstance(error, InvalidClientError) and "Authorization" in request.headers:
+                    response.headers["WWW-Authenticate"] = 'Basic realm="clients"'  # RFC 6749 section 5.2
     except ServiceError as error:
         response = error_response(error)
     response.headers["Cache-Control"] = "no-store"

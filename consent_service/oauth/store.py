@@ -6,8 +6,9 @@ Codes and request URIs are stored as SHA-256 only.
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, select, update
+from sqlalchemy import JSON, ForeignKey, String, Text, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
@@ -15,16 +16,23 @@ from consent_service.registry.tokens import digest
 
 
 class AuthorizationRow(Base):
-    """One authorization request from PAR (RFC 9126) to its code (RFC 6749 section 4.1)."""
+    """One authorization request from its first step to its code (RFC 6749 section 4.1).
+
+    ``request_id`` is also the id of what is answered: of the access request where business data is
+    asked for. ``parameters`` is what else was asked for, as it was checked.
+    """
 
     __tablename__ = "authorization"
 
-    request_id: Mapped[str] = mapped_column(ForeignKey("access_request.request_id"), primary_key=True)
-    request_uri_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    request_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    request_uri_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id"))
     redirect_uri: Mapped[str] = mapped_column(Text)
+    response_mode: Mapped[str] = mapped_column(String(16))
     state: Mapped[str | None] = mapped_column(Text)
-    code_challenge: Mapped[str] = mapped_column(String(128))
+    scope: Mapped[str] = mapped_column(Text)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    code_challenge: Mapped[str | None] = mapped_column(String(128))
     jkt: Mapped[str | None] = mapped_column(String(64))
     begin_before: Mapped[dt.datetime] = mapped_column(Instant)
     returned_at: Mapped[dt.datetime | None] = mapped_column(Instant)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from consent_service import keys
 from consent_service.config import Settings
 from consent_service.grants.model import Grant, Mode, terms_to_json
+from consent_service.oauth.sender import NOBODY, Sender
 from consent_service.registry import tokens
 from consent_service.registry.model import Client, ClientRole
 
@@ -37,15 +38,20 @@ class Subject:
     subject: str
     audience: tuple[str, ...]
     scope: str = ""
-    jkt: str | None = None
+    sender: Sender = NOBODY
     grant: Grant | None = None
     authorization_id: str | None = None
 
 
-def of_grant(client: Client, grant: Grant, jkt: str, authorization_id: str | None) -> Subject:
+def of_grant(client: Client, grant: Grant, sender: Sender, authorization_id: str | None) -> Subject:
     """A party's token under a grant: subject is the owner, audience where the data is."""
     return Subject(
-        client, grant.owner, grant.terms.locations, jkt=jkt, grant=grant, authorization_id=authorization_id
+        client,
+        grant.owner,
+        grant.terms.locations,
+        sender=sender,
+        grant=grant,
+        authorization_id=authorization_id,
     )
 
 
@@ -74,11 +80,12 @@ def access_token(session: Session, settings: Settings, subject: Subject, now: dt
         "exp": expires,
         "jti": jti,
     }
-    answer: dict[str, Any] = {"token_type": "DPoP" if subject.jkt else "Bearer"}
+    sender = subject.sender
+    answer: dict[str, Any] = {"token_type": "DPoP" if sender.jkt else "Bearer"}
     if subject.scope:
         claims["scope"] = answer["scope"] = subject.scope
-    if subject.jkt:
-        claims["cnf"] = {"jkt": subject.jkt}  # RFC 9449 section 6.1
+    if sender:  # RFC 9449 section 6.1, RFC 8705 section 3.1
+        claims["cnf"] = {"jkt": sender.jkt} if sender.jkt else {"x5t#S256": sender.x5t}
     if subject.grant:
         claims["authorization_details"] = answer["authorization_details"] = details_of(subject.grant)
         claims["grant_id"] = answer["grant_id"] = subject.grant.grant_id
@@ -122,6 +129,7 @@ def _remember(
             authorization_id=subject.authorization_id,
             owner=subject.grant.owner if subject.grant else None,
             grant_id=subject.grant.grant_id if subject.grant else None,
-            jkt=subject.jkt,
+            jkt=subject.sender.jkt,
+            x5t=subject.sender.x5t,
         ),
     )

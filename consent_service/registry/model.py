@@ -6,7 +6,8 @@ Pure: no Flask, no SQL, no clock.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +18,38 @@ class ClientRole(StrEnum):
     PARTY = "party"
     HOLDER = "holder"
     SUPERVISOR = "supervisor"
+    LOGIN = "login"
+
+
+class Profile(StrEnum):
+    """Which rules a client's requests keep."""
+
+    FAPI2 = "fapi2"
+    """FAPI 2.0 Security Profile: pushed requests, sender-constrained tokens; everybody's default."""
+    OIDC = "oidc"
+    """OpenID Connect Core's code flow, for "sign in with"; it opens no business data."""
+
+
+class AuthMethod(StrEnum):
+    """How a client authenticates (RFC 7591 section 2, ``token_endpoint_auth_method``)."""
+
+    PRIVATE_KEY_JWT = "private_key_jwt"
+    TLS_CLIENT_AUTH = "tls_client_auth"
+    SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
+    CLIENT_SECRET_BASIC = "client_secret_basic"
+    CLIENT_SECRET_POST = "client_secret_post"
+
+
+AUTH_METHODS: dict[Profile, frozenset[AuthMethod]] = {
+    Profile.FAPI2: frozenset(
+        {AuthMethod.PRIVATE_KEY_JWT, AuthMethod.TLS_CLIENT_AUTH, AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH}
+    ),
+    Profile.OIDC: frozenset(
+        {AuthMethod.PRIVATE_KEY_JWT, AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST}
+    ),
+}
+"""FAPI 2.0 section 5.3.2.1 takes no shared secret."""
+SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
 
 
 class Standing(StrEnum):
@@ -51,7 +84,11 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An organisation's OAuth client (RFC 7591 section 2 names its members)."""
+    """An organisation's OAuth client.
+
+    ``metadata`` holds what has no column, under the names of RFC 7591 section 2 and its registry,
+    as :mod:`consent_service.registry.metadata` checked it. A member that is absent has its default.
+    """
 
     client_id: str
     role: ClientRole
@@ -63,6 +100,11 @@ class Client:
     resources: tuple[str, ...]
     dpop_bound: bool = False
     """``dpop_bound_access_tokens`` (RFC 9449 section 5.2)."""
+    profile: Profile = Profile.FAPI2
+    auth_method: AuthMethod = AuthMethod.PRIVATE_KEY_JWT
+    secret_hash: str | None = None
+    """SHA-256 of the client's secret, in hex."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def active(self) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import secrets
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,9 +20,19 @@ from consent_service.config import check_origin
 from consent_service.errors import ServiceError
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
-from consent_service.registry import identifiers
-from consent_service.registry.model import Client, ClientRole, Organisation, Standing
+from consent_service.registry import identifiers, metadata
+from consent_service.registry.model import (
+    AUTH_METHODS,
+    SECRET_METHODS,
+    AuthMethod,
+    Client,
+    ClientRole,
+    Organisation,
+    Profile,
+    Standing,
+)
 from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow, ResourceRow
+from consent_service.registry.tokens import digest
 
 KEY_MEMBERS = {"kty", "crv", "x", "y", "n", "e", "kid", "use", "alg"}
 MINIMUM_RSA_BITS = 2048
@@ -40,6 +51,16 @@ class Registration:
     resources: Sequence[str] = ()
     client_id: str = ""
     dpop_bound: bool = False
+    profile: Profile = Profile.FAPI2
+    auth_method: AuthMethod = AuthMethod.PRIVATE_KEY_JWT
+    secret: str = ""
+    """For the methods that have one: :func:`new_secret`. Only its hash is kept."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def new_secret() -> str:
+    """A client's secret with 256 random bits (RFC 6749 section 10.10 asks for 128)."""
+    return secrets.token_urlsafe(32)
 
 
 def register(session: Session, registration: Registration, now: dt.datetime) -> Client:
@@ -51,14 +72,18 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
     ledger.hold(session, registry="changes")
     identifier = identifiers.parse(registration.organisation)
     redirect_uris = [_redirect_uri(uri) for uri in registration.redirect_uris]
-    if registration.role is ClientRole.PARTY and not redirect_uris:
-        raise ServiceError("invalid_redirect_uri", "a party's client needs at least one redirect URI")
+    if registration.role in {ClientRole.PARTY, ClientRole.LOGIN} and not redirect_uris:
+        raise ServiceError(
+            "invalid_redirect_uri", f"a {registration.role}'s client needs at least one redirect URI"
+        )
     resources = [_resource(session, uri) for uri in registration.resources]
     if resources and registration.role is not ClientRole.HOLDER:
         raise _metadata("only a holder's client serves a resource")
     name = registration.name.strip()
     if not name or len(name) > 200 or not name.isprintable():
         raise _metadata("a client's name has 1 to 200 printable characters")
+    kept = metadata.checked(registration.metadata)
+    _check_way_in(registration, kept)
     client_id = registration.client_id or f"{registration.role}-{uuid.uuid4().hex[:16]}"
     if session.get(ClientRow, client_id):
         raise _metadata(f"client {client_id} is registered already")
@@ -69,10 +94,14 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
         name=name,
         organisation_id=identifier,
         status=Standing.ACTIVE,
-        jwks=public_jwks(registration.jwks),
+        jwks=public_jwks(registration.jwks) if registration.jwks else {"keys": []},
         redirect_uris=redirect_uris,
         created_at=now,
         dpop_bound=registration.dpop_bound,
+        profile=registration.profile,
+        auth_method=registration.auth_method,
+        secret_hash=digest(registration.secret) if registration.secret else None,
+        client_metadata=kept,
         resources=[ResourceRow(uri=uri) for uri in resources],
     )
     session.add(row)
@@ -81,6 +110,28 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
     client = row.to_model()
     _record(session, Kind.PARTY_REGISTERED, client, now)
     return client
+
+
+def _check_way_in(registration: Registration, kept: Mapping[str, Any]) -> None:
+    """Whether a client of this kind can authenticate so, and has what it needs for that.
+
+    1. Parties, holders and supervisors keep FAPI 2.0; only a client that signs people in may have the
+       profile ``oidc``.
+    2. The profile allows the method.
+    3. A secret where the method has one, else a key or where keys are found.
+    """
+    profile, method = registration.profile, registration.auth_method
+    if profile is Profile.OIDC and registration.role is not ClientRole.LOGIN:
+        raise _metadata(f"a {registration.role}'s client has the profile fapi2")
+    if method not in AUTH_METHODS[profile]:
+        raise _metadata(f"token_endpoint_auth_method {method} is not for the profile {profile}")
+    if (method in SECRET_METHODS) != bool(registration.secret):
+        raise _metadata(f"{method} {'needs a' if method in SECRET_METHODS else 'has no'} secret")
+    if registration.jwks and "jwks_uri" in kept:
+        raise _metadata("jwks and jwks_uri exclude each other")
+    wants_keys = method in {AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH}
+    if wants_keys and not registration.jwks and "jwks_uri" not in kept:
+        raise _metadata(f"{method} needs jwks or jwks_uri")
 
 
 def introduce(session: Session, identifier: str, name: str, verified_by: str) -> bool:
@@ -283,6 +334,9 @@ def _record(session: Session, kind: Kind, client: Client, now: dt.datetime) -> N
         "resources": list(client.resources),
         "keys": thumbprints(client.jwks),
         "dpop_bound_access_tokens": client.dpop_bound,
+        "profile": client.profile.value,
+        "token_endpoint_auth_method": client.auth_method.value,
+        "metadata": dict(client.metadata),
     }
     ledger.append(session, kind, payload, now=now, client_id=client.client_id)
 

@@ -9,7 +9,14 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String,
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from consent_service.db import Base, Instant
-from consent_service.registry.model import Client, ClientRole, Organisation, Standing
+from consent_service.registry.model import (
+    AuthMethod,
+    Client,
+    ClientRole,
+    Organisation,
+    Profile,
+    Standing,
+)
 
 
 class OrganisationRow(Base):
@@ -34,7 +41,7 @@ class OrganisationRow(Base):
 
 
 class ClientRow(Base):
-    """An OAuth client; only public keys are stored."""
+    """An OAuth client; only public keys and the hash of a secret are stored."""
 
     __tablename__ = "client"
 
@@ -47,6 +54,10 @@ class ClientRow(Base):
     redirect_uris: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[dt.datetime] = mapped_column(Instant)
     dpop_bound: Mapped[bool] = mapped_column(default=False)
+    profile: Mapped[str] = mapped_column(String(16))
+    auth_method: Mapped[str] = mapped_column(String(32))
+    secret_hash: Mapped[str | None] = mapped_column(String(64))
+    client_metadata: Mapped[dict[str, Any]] = mapped_column(JSON)
 
     organisation: Mapped[OrganisationRow] = relationship(lazy="joined", innerjoin=True)
     resources: Mapped[list[ResourceRow]] = relationship(lazy="selectin", order_by="ResourceRow.uri")
@@ -62,6 +73,10 @@ class ClientRow(Base):
             redirect_uris=tuple(self.redirect_uris),
             resources=tuple(row.uri for row in self.resources),
             dpop_bound=self.dpop_bound,
+            profile=Profile(self.profile),
+            auth_method=AuthMethod(self.auth_method),
+            secret_hash=self.secret_hash,
+            metadata=self.client_metadata,
         )
 
 
@@ -144,6 +159,7 @@ class TokenRow(Base):
     scope: Mapped[str] = mapped_column(Text)
     audience: Mapped[list[str]] = mapped_column(JSON)
     jkt: Mapped[str | None] = mapped_column(String(64))
+    x5t: Mapped[str | None] = mapped_column(String(64))
     issued_at: Mapped[dt.datetime] = mapped_column(Instant)
     expires_at: Mapped[dt.datetime] = mapped_column(Instant, index=True)
     revoked_at: Mapped[dt.datetime | None] = mapped_column(Instant)

@@ -36,7 +36,16 @@ class Token:
     owner: str | None = None
     grant_id: str | None = None
     jkt: str | None = None
+    """Thumbprint of the DPoP key that it is bound to (RFC 9449 section 6.1)."""
+    x5t: str | None = None
+    """SHA-256 thumbprint of the certificate that it is bound to (RFC 8705 section 3.1)."""
     revoked_at: dt.datetime | None = None
+
+    @property
+    def confirmation(self) -> dict[str, str]:
+        """The ``cnf`` member (RFC 7800 section 3.1); empty for a bearer token."""
+        named = {"jkt": self.jkt, "x5t#S256": self.x5t}
+        return {name: value for name, value in named.items() if value}
 
     def live(self, now: dt.datetime) -> bool:
         """Neither revoked nor past its end."""
@@ -62,6 +71,7 @@ def remember(session: Session, token: Token) -> None:
             scope=token.scope,
             audience=list(token.audience),
             jkt=token.jkt,
+            x5t=token.x5t,
             issued_at=token.issued_at,
             expires_at=token.expires_at,
         )
@@ -88,6 +98,7 @@ def find(session: Session, token: str) -> Token | None:
         owner=row.owner,
         grant_id=row.grant_id,
         jkt=row.jkt,
+        x5t=row.x5t,
         revoked_at=row.revoked_at,
     )
 

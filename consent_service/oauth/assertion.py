@@ -1,0 +1,81 @@
+"""private_key_jwt: client authentication with a signed assertion (RFC 7523, FAPI 2.0 section 5.3.2.1).
+
+Authlib's own check takes RS256, a list as audience and assertions without ``iat``; this one does not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import warnings
+from typing import Any, TypeGuard
+
+from authlib.oauth2.rfc7523.client import ASSERTION_TYPE
+from joserfc import jws, jwt
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import KeySet
+
+from consent_service.oauth.attempt import Attempt
+from consent_service.registry import used
+from consent_service.registry.model import Client
+
+# joserfc warns of the name EdDSA since RFC 9864 renamed it; FAPI 2.0 and its clients still say EdDSA.
+warnings.filterwarnings("ignore", message=".*EdDSA.*", category=SecurityWarning)
+
+ALGORITHMS = ["PS256", "ES256", "EdDSA"]  # FAPI 2.0 section 5.4.1
+AHEAD = 10  # seconds that a client's clock may be ahead
+LONGEST = 3600  # seconds from iat to exp; bounds how long a jti is remembered
+JTI_LENGTH = 256
+FAR = 2**40  # a NumericDate beyond any calendar
+
+
+def authenticate(attempt: Attempt) -> Client | None:
+    """The client that signed the request's assertion; None where it proves nobody.
+
+    1. An assertion of the right type.
+    2. Signed with PS256, ES256 or EdDSA by a key of the client that ``sub`` names; a client that
+       registered one algorithm uses no other.
+    3. ``iss`` and ``sub`` are the client, ``aud`` is our issuer as one string.
+    4. ``exp``, ``iat`` and ``nbf`` hold; no longer than an hour from iat to exp.
+    5. ``jti`` was not used by this client before.
+    """
+    shown = attempt.form.get("client_assertion", "")
+    if attempt.form.get("client_assertion_type") != ASSERTION_TYPE:
+        return None
+    try:
+        claimed = json.loads(jws.extract_compact(shown.encode()).payload)
+        client = attempt.client(claimed.get("sub"))
+        if client is None:
+            return None
+        keys = KeySet.import_key_set(client.jwks)  # type: ignore[arg-type]
+        stated = client.metadata.get("token_endpoint_auth_signing_alg")
+        claims = jwt.decode(shown, keys, algorithms=[stated] if stated else ALGORITHMS).claims
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return client if holds(claims, client.client_id, attempt) else None
+
+
+def holds(claims: dict[str, Any], client_id: str, attempt: Attempt) -> bool:
+    """Whether the claims of a signed assertion are for us, for now, and new."""
+    now, jti = attempt.now.timestamp(), claims.get("jti")
+    issued, expires = claims.get("iat"), claims.get("exp")
+    not_before = claims.get("nbf", issued)
+    if not (is_time(issued) and is_time(expires) and is_time(not_before)):
+        return False
+    if (
+        claims.get("iss") != client_id
+        or claims.get("sub") != client_id
+        or claims.get("aud") != attempt.issuer
+    ):
+        return False
+    if issued > now + AHEAD or not_before > now + AHEAD or expires <= now or expires - issued > LONGEST:
+        return False
+    if not isinstance(jti, str) or not 0 < len(jti) <= JTI_LENGTH:
+        return False
+    until = dt.datetime.fromtimestamp(int(expires) + 1, dt.UTC)
+    return used.use_once(attempt.session, f"client {client_id}", jti, until)
+
+
+def is_time(value: object) -> TypeGuard[float]:
+    """Whether this is a NumericDate (RFC 7519 section 2) within any calendar."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < FAR

@@ -1,0 +1,28 @@
+"""One request that wants to authenticate: what every method of client authentication looks at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from consent_service.registry import parties
+from consent_service.registry.model import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The form, the transaction in which what it uses up is noted, and the moment."""
+
+    session: Session
+    form: Mapping[str, str]
+    issuer: str
+    now: dt.datetime
+
+    def client(self, client_id: object) -> Client | None:
+        """The client of this name, or None."""
+        if not isinstance(client_id, str) or not client_id.isprintable():
+            return None
+        return parties.find(self.session, client_id)
