@@ -36,6 +36,8 @@ class Settings:
     register_url: str = ""
     ledger_origin: str = ""
     witnesses: tuple[str, ...] = ()
+    listener_secret: str = ""
+    mtls_ca: Path | None = None
 
     @property
     def log(self) -> str:
@@ -81,6 +83,8 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         register_url=_url(environ, "CONSENT_REGISTER_URL"),
         ledger_origin=_origin(environ.get("CONSENT_LEDGER_ORIGIN", "")),
         witnesses=tuple(environ.get("CONSENT_WITNESSES", "").split()),
+        listener_secret=_listener_secret(environ.get("CONSENT_LISTENER_SECRET", "")),
+        mtls_ca=Path(value).resolve() if (value := environ.get("CONSENT_MTLS_CA", "")) else None,
     )
 
 
@@ -144,6 +148,15 @@ def _secret_key(value: str, home: Path, *, sandbox: bool) -> str:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(SECRET_KEY_LENGTH))
     return path.read_text().strip()
+
+
+def _listener_secret(value: str) -> str:
+    if value and (len(value) < SECRET_KEY_LENGTH or not value.isascii() or not value.isprintable()):
+        raise ConfigurationError(
+            f"CONSENT_LISTENER_SECRET needs {SECRET_KEY_LENGTH} printable ASCII characters: "
+            "make one with `openssl rand -base64 32`"
+        )
+    return value.strip()
 
 
 def policy_dir_from(environ: Mapping[str, str]) -> Path:

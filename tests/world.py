@@ -41,6 +41,7 @@ from consent_service.web.current import current
 ISSUER = "http://localhost"
 CALLBACK = f"{ISSUER}/sign-in/eid/callback"
 EID_SECRET = "a secret of the tests alone"
+LISTENER_SECRET = "what the listener of the tests would say"
 OWNER = "0192:310028142"
 OTHER_OWNER = "0007:5599980108"
 RESOURCE = "https://erp.example.no/api"
@@ -134,6 +135,7 @@ class World:
             eid_client_id="consent-service",
             eid_client_secret=EID_SECRET,
             register_url=f"{country}/register",
+            listener_secret=LISTENER_SECRET,
         )
         app = create_app(settings, clock)
         app.jinja_env.bytecode_cache = COMPILED  # each test makes an application; the pages stay the same

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consent_service import keys
 from consent_service.clock import SystemClock
-from consent_service.commands import CommandError, database, programs
+from consent_service.commands import CommandError, database, programs, tls
 from consent_service.commands import ledger as log
 from consent_service.commands.programs import Program
 from consent_service.config import Settings, from_environ
@@ -53,10 +53,20 @@ def run(environ: dict[str, str], listen: Listen) -> None:
     check_ready(settings)
     log.begin(settings)
     publish_policies(settings)
-    with country(environ, settings) as additions:
+    with country(environ, settings) as additions, _front(listen, settings) as (socket_path, of_front):
         scheme = "https" if listen.tls_cert else "http"
         click.echo(f"{settings.issuer} is served on {scheme}://{listen.host}:{listen.port}", err=True)
-        serve({**environ, **additions}, listen)
+        serve({**environ, **additions, **of_front}, listen, socket_path)
+
+
+def _front(listen: Listen, settings: Settings) -> AbstractContextManager[tuple[Path | None, dict[str, str]]]:
+    """Our own TLS in front, where a certificate is given; else granian listens by itself."""
+    if not listen.tls_cert or not listen.tls_key:
+        return nullcontext((None, {}))
+    behind_proxy = settings.trusted_proxies > 0
+    return tls.listening(
+        tls.Front(listen.host, listen.port, listen.tls_cert, listen.tls_key, listen.workers, behind_proxy)
+    )
 
 
 def prepare(environ: Mapping[str, str]) -> None:
@@ -94,8 +104,8 @@ def publish_policies(settings: Settings) -> None:
         session.commit()
 
 
-def serve(environ: Mapping[str, str], listen: Listen) -> None:
-    """Serve until a signal comes."""
+def serve(environ: Mapping[str, str], listen: Listen, socket_path: Path | None = None) -> None:
+    """Serve until a signal comes, on the Unix socket where one is given."""
     import os
 
     os.environ.update(environ)  # the workers read their settings from here
@@ -111,8 +121,8 @@ def serve(environ: Mapping[str, str], listen: Listen) -> None:
         websockets=False,
         log_access=False,
         log_level=LogLevels.error,
-        ssl_cert=listen.tls_cert,
-        ssl_key=listen.tls_key,
+        uds=socket_path,
+        uds_permissions=0o600,
         working_dir=Path(__file__).resolve().parent.parent.parent,
     ).serve()
 

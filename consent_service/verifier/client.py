@@ -42,9 +42,12 @@ class Tokens:
 
 
 class PartyClient:
-    """One requesting party's client; every token is bound to ``dpop``."""
+    """One requesting party's client; every token is bound to ``dpop``, or to the party's certificate.
 
-    def __init__(self, party: Authenticated, dpop: DPoPKey, http: httpx2.Client | None = None) -> None:
+    :param dpop: None for a party whose tokens are bound to the certificate that ``http`` shows
+    """
+
+    def __init__(self, party: Authenticated, dpop: DPoPKey | None, http: httpx2.Client | None = None) -> None:
         self._party, self._dpop = party, dpop
         self._http = http or httpx2.Client(timeout=TIMEOUT)
 
@@ -55,15 +58,16 @@ class PartyClient:
         """
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+        bound = {"dpop_jkt": self._dpop.jkt} if self._dpop else {}
         answer = self._party.form(
             "pushed_authorization_request_endpoint",
             {
+                **bound,
                 "response_type": "code",
                 "redirect_uri": redirect_uri,
                 "state": state,
                 "code_challenge": challenge.decode(),
                 "code_challenge_method": "S256",
-                "dpop_jkt": self._dpop.jkt,
                 "authorization_details": json.dumps([dict(details)]),
             },
             now,
@@ -119,18 +123,17 @@ class PartyClient:
         return self._party.form("introspection_endpoint", {"token": token}, now)
 
     def read(self, url: str, access_token: str, now: dt.datetime) -> httpx2.Response:
-        """GET from a data holder with the token and a proof made for this request (RFC 9449 section 7)."""
-        headers = {
-            "Authorization": f"DPoP {access_token}",
-            "DPoP": self._dpop.proof("GET", url, now, access_token),
-        }
+        """GET from a data holder with the token, and a proof made for this request (RFC 9449 section 7)."""
+        headers = {"Authorization": f"Bearer {access_token}"}  # RFC 8705 section 3: the connection proves it
+        if self._dpop:
+            proof = self._dpop.proof("GET", url, now, access_token)
+            headers = {"Authorization": f"DPoP {access_token}", "DPoP": proof}
         return self._http.get(url, headers=headers)
 
     def _token(self, parameters: dict[str, str], now: dt.datetime) -> Tokens:
-        url = str(self._party.service.metadata()["token_endpoint"])
-        answer = self._party.form(
-            "token_endpoint", parameters, now, {"DPoP": self._dpop.proof("POST", url, now)}
-        )
+        url = self._party.endpoint("token_endpoint")
+        headers = {"DPoP": self._dpop.proof("POST", url, now)} if self._dpop else None
+        answer = self._party.form("token_endpoint", parameters, now, headers)
         try:
             return Tokens(
                 answer["access_token"],

@@ -61,7 +61,11 @@ class DecisionClient:
     def __init__(
         self, holder: Authenticated, http: httpx2.Client | None = None, dpop: DPoPKey | None = None
     ) -> None:
-        """Ask as this holder; with ``dpop``, by tokens that are bound to that key (RFC 9449)."""
+        """Ask as this holder; with ``dpop``, by tokens that are bound to that key (RFC 9449).
+
+        A holder whose tokens are bound to its certificate (RFC 8705) gives, as ``http``, a client
+        that shows it.
+        """
         self._holder, self._dpop = holder, dpop
         self._http = http or httpx2.Client(timeout=TIMEOUT)
         self._endpoint = ""
@@ -122,7 +126,7 @@ class DecisionClient:
                 form = {"grant_type": "client_credentials", "scope": SCOPE}
                 headers = None
                 if self._dpop:
-                    endpoint = str(self._holder.service.metadata()["token_endpoint"])
+                    endpoint = self._holder.endpoint("token_endpoint")
                     headers = {"DPoP": self._dpop.proof("POST", endpoint, now)}
                 answer = self._holder.form("token_endpoint", form, now, headers)
                 self._token = str(answer["access_token"])

@@ -6,24 +6,30 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from consent_service.verifier.certificate import check_binding
 from consent_service.verifier.decision import Decision, DecisionClient
 from consent_service.verifier.dpop import ALGORITHMS, MemoryReplay, Replay, check_proof
 from consent_service.verifier.errors import DPoPError, Refused, ServiceFailed
 from consent_service.verifier.service import Authenticated
 from consent_service.verifier.token import AccessToken, verify_token
 
-SCHEME = "DPoP"
+SCHEME, BEARER = "DPoP", "Bearer"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A data request as it came in, with every value of the two headers that count."""
+    """A data request as it came in, with every value of the two headers that count.
+
+    :param certificate: DER, the one that the client showed in the TLS handshake of this connection, as
+        the server that ended TLS says; never from a header that a client can send. None without one.
+    """
 
     method: str
     url: str
     authorization: Sequence[str]
     dpop: Sequence[str]
     request_id: str = ""
+    certificate: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +45,12 @@ class Wanted:
 class Unauthorized(Exception):
     """401: no token or proof that we accept; ``challenge`` is the WWW-Authenticate header."""
 
-    def __init__(self, sentence: str, error: str = "") -> None:
+    def __init__(self, sentence: str, error: str = "", scheme: str = SCHEME) -> None:
         super().__init__(sentence)
-        self.challenge = f'{SCHEME} algs="{" ".join(ALGORITHMS)}"'
+        said = [f'algs="{" ".join(ALGORITHMS)}"'] if scheme == SCHEME else ['realm="data"']
         if error:
-            self.challenge += f', error="{error}", error_description="{sentence}"'
+            said += [f'error="{error}"', f'error_description="{sentence}"']
+        self.challenge = f"{scheme} {', '.join(said)}"
 
 
 class Guard:
@@ -61,30 +68,40 @@ class Guard:
     def check(self, call: Call, wanted: Wanted, now: dt.datetime) -> Decision:
         """Decide whether to answer a data request.
 
-        1. One DPoP-bound access token, valid for this resource (RFC 9068 section 4).
-        2. A fresh proof by the key that the token is bound to (RFC 9449 section 7.1).
-        3. The service's decision, for this party, owner, data set, period and purpose.
+        1. One access token, valid for this resource (RFC 9068 section 4).
+        2. Bound to a key: by the scheme DPoP alone, with a fresh proof by that key (RFC 9449 section 7.1).
+        3. Bound to a certificate: on a connection that showed it (RFC 8705 section 3). By the scheme
+           Bearer, unless step 2 asks for the other. One of the two bindings there always is.
+        4. The service's decision, for this party, owner, data set, period and purpose.
 
         :raises Unauthorized: 401; a deny comes back as a decision (403, or 503 when not answered)
         """
-        token_text = _token_of(call)
+        scheme, token_text = _token_of(call)
         try:
             token = verify_token(token_text, self._holder.service, self._resource, now)
-            jkt = check_proof(
-                call.dpop,
-                method=call.method,
-                url=call.url,
-                now=now,
-                replay=self._replay,
-                access_token=token_text,
-            )
-            if jkt != token.jkt:
-                raise DPoPError("the proof is by another key than the token's")
+            if (token.jkt is not None) != (scheme == SCHEME):
+                raise Refused("the token is of another type than it is shown as")
+            if token.jkt is not None:
+                self._check_proof(call, token_text, token.jkt, now)
+            if token.x5t is not None:
+                check_binding(token.x5t, call.certificate)
         except Refused as error:
-            raise Unauthorized(str(error), error.error) from error
+            raise Unauthorized(str(error), error.error, scheme) from error
         except ServiceFailed:
             return Decision(False, ("The consent service gave no decision.",), answered=False)
         return self._decisions.ask(self._question(token, wanted), now, call.request_id)
+
+    def _check_proof(self, call: Call, token_text: str, jkt: str, now: dt.datetime) -> None:
+        proven = check_proof(
+            call.dpop,
+            method=call.method,
+            url=call.url,
+            now=now,
+            replay=self._replay,
+            access_token=token_text,
+        )
+        if proven != jkt:
+            raise DPoPError("the proof is by another key than the token's")
 
     def _question(self, token: AccessToken, wanted: Wanted) -> dict[str, object]:
         return {
@@ -108,10 +125,13 @@ class Guard:
         }
 
 
-def _token_of(call: Call) -> str:
+def _token_of(call: Call) -> tuple[str, str]:
     if len(call.authorization) != 1:
         raise Unauthorized("one access token is needed")
     scheme, _, token = call.authorization[0].partition(" ")
-    if scheme.lower() != SCHEME.lower() or not token.strip():
+    known = {SCHEME.lower(): SCHEME, BEARER.lower(): BEARER}.get(scheme.lower())
+    if known is None or not token.strip():
+        raise Unauthorized("an access token is needed")
+    if known == BEARER and call.certificate is None:  # a bearer's token opens nothing here
         raise Unauthorized("an access token of type DPoP is needed")
-    return token.strip()
+    return known, token.strip()

@@ -103,10 +103,20 @@ class Service:
 
 
 class Authenticated:
-    """The service, called as one client (private_key_jwt)."""
+    """The service, called as one client: by private_key_jwt, or by its certificate (RFC 8705 section 2).
 
-    def __init__(self, service: Service, client_id: str, key: ClientKey) -> None:
+    :param key: signs assertions; None for a client whose ``Service`` was made with an HTTP client that
+        shows a certificate (``verifier/certificate.py``)
+    """
+
+    def __init__(self, service: Service, client_id: str, key: ClientKey | None) -> None:
         self.service, self.client_id, self._key = service, client_id, key
+
+    def endpoint(self, name: str) -> str:
+        """The endpoint's address; with a certificate, where one is asked for (RFC 8705 section 5)."""
+        metadata = self.service.metadata()
+        aliases = {} if self._key else metadata.get("mtls_endpoint_aliases") or {}
+        return str(aliases.get(name) or metadata[name])
 
     def form(
         self,
@@ -115,7 +125,7 @@ class Authenticated:
         now: dt.datetime,
         headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """POST to the endpoint of this name in the metadata, with a fresh assertion."""
-        url = str(self.service.metadata()[endpoint])
-        assertion = self._key.assertion(self.client_id, self.service.issuer, now)
-        return self.service.form(url, {**parameters, **assertion, "client_id": self.client_id}, headers)
+        """POST to the endpoint of this name in the metadata, authenticated."""
+        proof = self._key.assertion(self.client_id, self.service.issuer, now) if self._key else {}
+        sent = {**parameters, **proof, "client_id": self.client_id}
+        return self.service.form(self.endpoint(endpoint), sent, headers)

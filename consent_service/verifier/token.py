@@ -15,6 +15,7 @@ from consent_service.verifier.service import Service
 ALGORITHMS = ["ES256", "PS256", "EdDSA"]
 LEEWAY = 10  # seconds
 LONGEST = 16_384  # characters
+BINDINGS = {"jkt", "x5t#S256"}  # RFC 9449 section 6.1, RFC 8705 section 3.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class AccessToken:
     owner: str
     grant_id: str
     jti: str
-    jkt: str
+    jkt: str | None
+    x5t: str | None
     details: Mapping[str, Any]
 
 
@@ -35,7 +37,8 @@ def verify_token(text: str, service: Service, resource: str, now: dt.datetime) -
     1. It is a JWT of typ at+jwt, signed with an algorithm that we take, by a published key.
     2. ``iss`` is the service, ``aud`` has this resource.
     3. ``exp`` and ``iat`` hold, ten seconds of clock difference allowed.
-    4. It is bound to a key (``cnf.jkt``) and carries one granted object with its grant_id.
+    4. It is bound to a key (``cnf.jkt``), a certificate (``cnf.x5t#S256``) or both, and to nothing that
+       we don't know; it carries one granted object with its grant_id.
 
     The caller still owes the DPoP proof and the decision: a valid token is not a permit.
 
@@ -81,12 +84,15 @@ def _read(claims: dict[str, Any], now: dt.datetime) -> AccessToken:
     if max(times[1:]) > moment + LEEWAY:
         raise Refused("the token is not valid yet")
     details, confirmation = claims.get("authorization_details"), claims.get("cnf")
-    if not isinstance(confirmation, dict) or not isinstance(confirmation.get("jkt"), str):
-        raise Refused("the token is bound to no key")
+    if not isinstance(confirmation, dict) or not confirmation or set(confirmation) - BINDINGS:
+        raise Refused("the token is bound to nothing that can be checked")
+    if not all(isinstance(one, str) and one for one in confirmation.values()):
+        raise Refused("the token is bound to nothing that can be checked")
     if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
         raise Refused("the token carries no grant")
     names = (claims["client_id"], claims["sub"], claims.get("grant_id"), claims["jti"])
     if not all(isinstance(name, str) for name in names):
         raise Refused("the token carries no grant")
     client_id, owner, grant_id, jti = names
-    return AccessToken(client_id, owner, str(grant_id), jti, confirmation["jkt"], details[0])
+    jkt, x5t = confirmation.get("jkt"), confirmation.get("x5t#S256")
+    return AccessToken(client_id, owner, str(grant_id), jti, jkt, x5t, details[0])
