@@ -38,6 +38,7 @@ class Settings:
     witnesses: tuple[str, ...] = ()
     listener_secret: str = ""
     mtls_ca: Path | None = None
+    mtls_url: str = ""
 
     @property
     def log(self) -> str:
@@ -85,6 +86,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         witnesses=tuple(environ.get("CONSENT_WITNESSES", "").split()),
         listener_secret=_listener_secret(environ.get("CONSENT_LISTENER_SECRET", "")),
         mtls_ca=Path(value).resolve() if (value := environ.get("CONSENT_MTLS_CA", "")) else None,
+        mtls_url=_url(environ, "CONSENT_MTLS_URL"),
     )
 
 

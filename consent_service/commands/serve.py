@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from granian import Granian
@@ -22,6 +23,7 @@ from consent_service.commands import ledger as log
 from consent_service.commands.programs import Program
 from consent_service.config import Settings, from_environ
 from consent_service.errors import ConfigurationError
+from consent_service.listener.context import EVERYBODY
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
 
@@ -63,10 +65,16 @@ def _front(listen: Listen, settings: Settings) -> AbstractContextManager[tuple[P
     """Our own TLS in front, where a certificate is given; else granian listens by itself."""
     if not listen.tls_cert or not listen.tls_key:
         return nullcontext((None, {}))
+    ask = EVERYBODY
+    if settings.mtls_url:
+        ask = urlsplit(settings.mtls_url).hostname or ""
+        if ask == settings.host:  # the name is all that tells the two apart
+            raise CommandError("CONSENT_MTLS_URL must have another host name than CONSENT_ISSUER")
     behind_proxy = settings.trusted_proxies > 0
-    return tls.listening(
-        tls.Front(listen.host, listen.port, listen.tls_cert, listen.tls_key, listen.workers, behind_proxy)
+    front = tls.Front(
+        listen.host, listen.port, listen.tls_cert, listen.tls_key, listen.workers, behind_proxy, ask
     )
+    return tls.listening(front)
 
 
 def prepare(environ: Mapping[str, str]) -> None:

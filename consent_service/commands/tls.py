@@ -38,6 +38,7 @@ class Front:
     """What stands in front.
 
     :param behind_proxy: the operator's proxies say who is calling (``CONSENT_TRUSTED_PROXIES``)
+    :param ask: whom to ask for a certificate (``listener/context.py``)
     """
 
     host: str
@@ -46,6 +47,7 @@ class Front:
     key: Path
     processes: int
     behind_proxy: bool
+    ask: str = context.EVERYBODY
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def listening(front: Front) -> Iterator[tuple[Path | None, dict[str, str]]]:
     :raises CommandError: the certificate can't be used, or the port is taken
     """
     try:
-        context.make(front.certificate, front.key, ask=True)
+        context.make(front.certificate, front.key, front.ask)
     except SSL.Error as error:
         raise CommandError(
             "--tls-cert and --tls-key must be a certificate chain and its key, as PEM"
@@ -123,6 +125,7 @@ class _Watch:
         arguments = [
             *("--fd", str(self._bound.fileno()), "--application", str(self._application)),
             *("--tls-cert", str(self._front.certificate), "--tls-key", str(self._front.key)),
+            *("--ask", self._front.ask),
             *(("--behind-proxy",) if self._front.behind_proxy else ()),
         ]
         return subprocess.Popen(  # noqa: S603  (our own interpreter and module)

@@ -10,7 +10,7 @@ import socket
 import sys
 from pathlib import Path
 
-from consent_service.listener.context import Reloading
+from consent_service.listener.context import EVERYBODY, NOBODY, Reloading
 from consent_service.listener.server import Listener, Place
 
 SECRET = "CONSENT_LISTENER_SECRET"
@@ -33,8 +33,9 @@ def main() -> None:
     parser.add_argument("--tls-cert", type=Path, required=True)
     parser.add_argument("--tls-key", type=Path, required=True)
     parser.add_argument("--behind-proxy", action="store_true")
+    parser.add_argument("--ask", default=EVERYBODY)
     given = parser.parse_args()
-    contexts = Reloading(given.tls_cert, given.tls_key, ask=not given.behind_proxy)
+    contexts = Reloading(given.tls_cert, given.tls_key, NOBODY if given.behind_proxy else given.ask)
     place = Place(given.application, "" if given.behind_proxy else os.environ[SECRET])
     listening = socket.socket(fileno=given.fd)
     listening.setblocking(False)

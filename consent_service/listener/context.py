@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,22 @@ CIPHERS_1_2 = b":".join(
 CIPHERS_1_3 = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
 
-def make(certificate: Path, key: Path, *, ask: bool) -> SSL.Context:
+NOBODY, EVERYBODY = "", "*"
+"""Whom to ask for a certificate, beside: whoever calls us by one host name."""
+
+
+def make(certificate: Path, key: Path, ask: str) -> SSL.Context:
     """A server's context.
 
     1. TLS 1.2 or 1.3, with the suites above; no renegotiation.
     2. No session is resumed: a client proves its key on every connection, so that what we say of
        its certificate was shown on this one.
-    3. With ``ask``, a certificate is requested and none is required. Whichever comes is taken:
-       whether it is trusted, and as whose, is the application's to judge. That the client has its
-       private key TLS itself checks.
+    3. A certificate is requested and none is required. Whichever comes is taken: whether it is
+       trusted, and as whose, is the application's to judge. That the client has its private key TLS
+       itself checks.
 
+    :param ask: ``EVERYBODY``, ``NOBODY``, or the host name (RFC 6066 section 3) under which clients
+        with certificates call: a browser that has some would ask a person to choose one
     :raises SSL.Error: certificate and key are not PEM, or don't belong together
     """
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -43,9 +50,20 @@ def make(certificate: Path, key: Path, *, ask: bool) -> SSL.Context:
     context.use_privatekey_file(str(key))
     context.check_privatekey()
     context.set_alpn_select_callback(_speak_http_1)
-    if ask:
-        context.set_verify(SSL.VERIFY_PEER, lambda *_seen: True)
+    if ask == EVERYBODY:
+        context.set_verify(SSL.VERIFY_PEER, _take)
+    elif ask != NOBODY:
+        context.set_tlsext_servername_callback(partial(_ask_under, ask.lower().encode()))
     return context
+
+
+def _take(*_seen: object) -> bool:
+    return True
+
+
+def _ask_under(name: bytes, connection: SSL.Connection) -> None:
+    if (connection.get_servername() or b"").lower() == name:
+        connection.set_verify(SSL.VERIFY_PEER, _take)
 
 
 def _speak_http_1(_connection: SSL.Connection, offered: list[bytes]) -> Any:
@@ -55,10 +73,10 @@ def _speak_http_1(_connection: SSL.Connection, offered: list[bytes]) -> Any:
 class Reloading:
     """The context of the files as they are: a renewed certificate is used by the next connection."""
 
-    def __init__(self, certificate: Path, key: Path, *, ask: bool) -> None:
+    def __init__(self, certificate: Path, key: Path, ask: str) -> None:
         self._files, self._ask = (certificate, key), ask
         self._seen = self._stamps()
-        self.current = make(certificate, key, ask=ask)
+        self.current = make(certificate, key, ask)
 
     def look(self) -> None:
         """Read the files again where they changed; half-written ones change nothing yet.
@@ -67,7 +85,7 @@ class Reloading:
         :raises OSError: they can't be read
         """
         if (stamps := self._stamps()) != self._seen:
-            self.current = make(*self._files, ask=self._ask)
+            self.current = make(*self._files, self._ask)
             self._seen = stamps
 
     def _stamps(self) -> tuple[int, ...]:

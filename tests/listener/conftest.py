@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_service.listener.context import Reloading
+from consent_service.listener.context import EVERYBODY, NOBODY, Reloading
 from consent_service.listener.limits import Limits
 from consent_service.listener.server import Listener, Place
 from tests.certificates import SERVER, Issued, issue
@@ -42,13 +42,13 @@ class Front:
             context.load_cert_chain(*client)
         return context
 
-    def connect(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+    def connect(self, context: ssl.SSLContext | None = None, name: str = "localhost") -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=5)
-        return (context or self.tls()).wrap_socket(plain, server_hostname="localhost")
+        return (context or self.tls()).wrap_socket(plain, server_hostname=name)
 
-    def say(self, *parts: bytes, client: tuple[Path, Path] | None = None) -> bytes:
+    def say(self, *parts: bytes, client: tuple[Path, Path] | None = None, name: str = "localhost") -> bytes:
         """Send, and read until the listener hangs up."""
-        with self.connect(self.tls(client)) as connection:
+        with self.connect(self.tls(client), name) as connection:
             for part in parts:
                 connection.sendall(part)
             return read_all(connection)
@@ -72,14 +72,16 @@ class Fronts:
     def __init__(self, tmp_path: Path, folder: Path, ends: contextlib.ExitStack) -> None:
         self._tmp, self._folder, self._ends = tmp_path, folder, ends
 
-    def make(self, *, secret: str = SECRET, **limits: float) -> Front:
-        return self._ends.enter_context(self._running(secret, Limits(**{"linger_seconds": 0.2, **limits})))  # type: ignore[arg-type]
+    def make(self, *, secret: str = SECRET, ask: str = EVERYBODY, **limits: float) -> Front:
+        return self._ends.enter_context(
+            self._running(secret, ask, Limits(**{"linger_seconds": 0.2, **limits}))
+        )  # type: ignore[arg-type]
 
     @contextlib.contextmanager
-    def _running(self, secret: str, limits: Limits) -> Iterator[Front]:
+    def _running(self, secret: str, ask: str, limits: Limits) -> Iterator[Front]:
         server = issue(usage=[SERVER])
         files = server.write(self._tmp, "server")
-        contexts = Reloading(*files, ask=bool(secret))
+        contexts = Reloading(*files, ask if secret else NOBODY)
         listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         front = Front(listening.getsockname()[1], server, files, contexts)
         path = str(self._folder / "app.sock")

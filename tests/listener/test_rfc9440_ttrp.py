@@ -115,3 +115,14 @@ def test_behind_a_proxy_the_proxy_s_word_goes_on_and_no_certificate_is_asked_for
     assert field(front, "x-forwarded-for") == ["10.0.0.1"]
     assert field(front, "x-listener-secret") == ["theirs"]
     assert field(front, "client_cert") == []
+
+
+def test_where_clients_with_certificates_have_a_name_of_their_own_nobody_else_is_asked(
+    fronts: Fronts, tmp_path: Path
+) -> None:
+    front, shown = fronts.make(ask="mtls.example.no"), issue()
+    files = shown.write(tmp_path, "client")
+    for name in ("consent.example.no", "mtls.example.no", "MTLS.example.no", "x.mtls.example.no"):
+        assert b"200 OK" in front.say(GET + b"\r\n", client=files, name=name)
+    said = ["client-cert" in dict(fields(request)) for request in front.received]
+    assert said == [False, True, True, False]
