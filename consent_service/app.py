@@ -31,6 +31,7 @@ from consent_service.policy.rulebook import Rulebook
 from consent_service.portal import access
 from consent_service.portal.views import blueprint as portal
 from consent_service.registry.eid import EidBroker
+from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
 from consent_service.transparency.api import blueprint as transparency
@@ -83,6 +84,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
             settings.eid_client_secret,
             f"{settings.issuer}/sign-in/eid/callback",
         ),
+        Nonces.of(settings.secret_key, required=settings.dpop_nonce_required),
         clock=clock or SystemClock(),
         register=_register(settings),
         agreements=book,

@@ -36,6 +36,7 @@ class Settings:
     register_url: str = ""
     ledger_origin: str = ""
     witnesses: tuple[str, ...] = ()
+    dpop_nonce_required: bool = False
     listener_secret: str = ""
     mtls_ca: Path | None = None
     mtls_url: str = ""
@@ -84,6 +85,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         register_url=_url(environ, "CONSENT_REGISTER_URL"),
         ledger_origin=_origin(environ.get("CONSENT_LEDGER_ORIGIN", "")),
         witnesses=tuple(environ.get("CONSENT_WITNESSES", "").split()),
+        dpop_nonce_required=_choice(environ, "CONSENT_DPOP_NONCE", "optional", "required") == "required",
         listener_secret=_listener_secret(environ.get("CONSENT_LISTENER_SECRET", "")),
         mtls_ca=Path(value).resolve() if (value := environ.get("CONSENT_MTLS_CA", "")) else None,
         mtls_url=_url(environ, "CONSENT_MTLS_URL"),
@@ -180,6 +182,13 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if value in {"1", "true", "yes", "on"}:
         return True
     raise ConfigurationError(f"{name} must be 1 or 0, not {value!r}")
+
+
+def _choice(environ: Mapping[str, str], name: str, *values: str) -> str:
+    value = environ.get(name, "") or values[0]
+    if value not in values:
+        raise ConfigurationError(f"{name} must be one of {', '.join(values)}, not {value!r}")
+    return value
 
 
 def _count(environ: Mapping[str, str], name: str) -> int:

@@ -99,7 +99,8 @@ class Peer:
             "code_challenge_method": "S256",
             "authorization_details": json.dumps([self.world.details()] if details is None else details),
         }
-        return self.post("/oauth/par", form | changes)
+        options = {name: changes.pop(name) for name in ("dpop",) if name in changes}
+        return self.post("/oauth/par", form | changes, **options)
 
     def redeem(self, code: str, **changes: Any) -> TestResponse:
         options = {name: changes.pop(name) for name in ("dpop", "assertion") if name in changes}

@@ -21,7 +21,7 @@ from consent_service.config import Settings, database_url_from
 from consent_service.db import WRITE
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
-from consent_service.registry import tokens, used
+from consent_service.registry import limits, tokens, used
 from consent_service.web import session as web_session
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
@@ -53,6 +53,7 @@ def purge(settings: Settings) -> str:
     with transaction(settings.database_url) as session:
         tokens.purge(session, now)
         used.purge(session, now)
+        limits.purge(session, now)
         web_session.purge(session, now)
         session.commit()
     return "what has ended is deleted; grants and the ledger stay"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
@@ -20,9 +20,14 @@ class Attempt:
     form: Mapping[str, str]
     issuer: str
     now: dt.datetime
+    address: str | None = None
+    """Where it comes from; None where that is not known."""
+    claimed: set[str] = field(default_factory=set)
+    """The names of the clients that it claims to be, whether there are such clients or not."""
 
     def client(self, client_id: object) -> Client | None:
         """The client of this name, or None."""
         if not isinstance(client_id, str) or not client_id.isprintable():
             return None
+        self.claimed.add(client_id)
         return parties.find(self.session, client_id)

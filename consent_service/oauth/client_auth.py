@@ -7,6 +7,7 @@ sentence, so that nobody learns which clients exist.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 
 from authlib.oauth2.rfc6749 import InvalidClientError
@@ -15,8 +16,13 @@ from flask import request
 from consent_service.oauth import assertion, client_secret
 from consent_service.oauth.attempt import Attempt
 from consent_service.oauth.client import OAuthClient
+from consent_service.registry import limits
+from consent_service.registry.limits import Limit
 from consent_service.registry.model import AuthMethod, Client
 
+A_CLIENT = Limit(20, dt.timedelta(minutes=1))
+AN_ADDRESS = Limit(100, dt.timedelta(minutes=1))
+"""Failed attempts. Whoever knows a client's name can't lock it out: they fail from another address."""
 Method = Callable[[Attempt], Client | None]
 SHOWN: tuple[tuple[Callable[[Attempt], bool], Mapping[AuthMethod, Method]], ...] = (
     (
@@ -36,14 +42,29 @@ SHOWN: tuple[tuple[Callable[[Attempt], bool], Mapping[AuthMethod, Method]], ...]
 
 
 def authenticate(attempt: Attempt) -> OAuthClient:
-    """The client of a request.
+    """The client of a request; failures are counted for each address, and for each client from there.
+
+    :raises InvalidClientError: one sentence for every reason
+    :raises TooMany: 429, too many failed before
+    """
+    here = limits.network(attempt.address)
+    limits.check(attempt.session, [here], [AN_ADDRESS], attempt.now)
+    try:
+        return _proven(attempt, here)
+    except InvalidClientError:
+        limits.count(attempt.session, here, AN_ADDRESS, attempt.now)
+        for name in attempt.claimed:
+            limits.count(attempt.session, f"{name} {here}", A_CLIENT, attempt.now)
+        raise
+
+
+def _proven(attempt: Attempt, here: str) -> OAuthClient:
+    """The client that a request proves to be.
 
     1. One kind of credential is shown, and no second one (RFC 6749 section 2.3).
     2. It proves a client that is registered with this method.
     3. A ``client_id`` beside it agrees.
-    4. The client and its organisation are active.
-
-    :raises InvalidClientError: one sentence for every reason
+    4. The client and its organisation are active, and did not fail too often from here.
     """
     shown = [methods for is_there, methods in SHOWN if is_there(attempt)]
     if len(shown) != 1:
@@ -54,6 +75,7 @@ def authenticate(attempt: Attempt) -> OAuthClient:
             continue
         if attempt.form.get("client_id", client.client_id) != client.client_id or not client.active:
             break
+        limits.check(attempt.session, [f"{client.client_id} {here}"], [A_CLIENT], attempt.now)
         return OAuthClient(client)
     raise refused()
 

@@ -22,7 +22,9 @@ from consent_service.oauth import client_auth
 from consent_service.oauth.attempt import Attempt
 from consent_service.oauth.client import METHODS, REGISTERED, OAuthClient
 from consent_service.registry import parties
+from consent_service.registry.limits import TooMany
 from consent_service.registry.model import Client
+from consent_service.registry.nonces import Nonces
 from consent_service.web.current import current, now
 
 FORM = "application/x-www-form-urlencoded"
@@ -46,7 +48,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         return authenticated.client  # type: ignore[no-any-return]
 
     def _authenticate(self, _query_client: Any, oauth_request: OAuth2Request) -> OAuthClient:
-        attempt = Attempt(session(), request.form, current(Settings).issuer, now())
+        attempt = Attempt(session(), request.form, current(Settings).issuer, now(), request.remote_addr)
         client = client_auth.authenticate(attempt)
         oauth_request.client = client
         return client
@@ -77,6 +79,8 @@ def form_call(answer: Callable[[], Response]) -> Response:
                     response.headers["WWW-Authenticate"] = 'Basic realm="clients"'  # RFC 6749 section 5.2
     except ServiceError as error:
         response = error_response(error)
+    if "DPoP" in request.headers:  # RFC 9449 section 8.2: the next proof can have it
+        response.headers["DPoP-Nonce"] = current(Nonces).make(now())
     response.headers["Cache-Control"] = "no-store"
     response.headers["Pragma"] = "no-cache"
     return response
@@ -107,6 +111,8 @@ def error_response(error: ServiceError) -> Response:
         description = " ".join(f"{one.policy}: {one.text}" for one in error.refusals)
     response = jsonify(error=error.code, error_description=printable(description))
     response.status_code = error.status
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from consent_service.errors import ServiceError
 from consent_service.registry import parties, tokens, used
 from consent_service.registry.model import Client, ClientRole
-from consent_service.verifier.dpop import ALGORITHMS
+from consent_service.verifier.dpop import ALGORITHMS, Nonces
 from consent_service.verifier.errors import DPoPError
 
 BEARER, DPOP = "Bearer", "DPoP"
@@ -96,10 +96,17 @@ def identify(session: Session, shown: Presented, now: dt.datetime) -> Known:
     return Known(client, found.expires_at, found.jkt, frozenset(found.scope.split()), found.audience)
 
 
-def prove(session: Session | None, known: Known, shown: Presented, now: dt.datetime) -> None:
+def prove(
+    session: Session | None,
+    known: Known,
+    shown: Presented,
+    now: dt.datetime,
+    nonces: Nonces | None = None,
+) -> None:
     """Hold what is shown against the key to which the token is bound.
 
     :param session: a transaction that writes; None where the token is bound to no key
+    :param nonces: those that the API hands out, if it does
     :raises Unauthenticated: 401: a bound token shown as a bearer's, a proof that does not fit
     """
     if known.jkt is None:
@@ -109,8 +116,8 @@ def prove(session: Session | None, known: Known, shown: Presented, now: dt.datet
     if shown.scheme != DPOP or session is None:
         raise Unauthenticated("invalid_token", shown.scheme)
     try:
-        key = used.proven_key(session, shown.proofs, shown.method, shown.url, now, shown.token)
+        key = used.proven_key(session, shown.proofs, shown.method, shown.url, now, shown.token, nonces)
     except DPoPError as error:
-        raise Unauthenticated("invalid_dpop_proof", DPOP) from error
+        raise Unauthenticated(error.error, DPOP) from error
     if key != known.jkt:
         raise Unauthenticated("invalid_dpop_proof", DPOP)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
 from consent_service.registry.tokens import digest
-from consent_service.verifier.dpop import check_proof
+from consent_service.verifier.dpop import Nonces, check_proof
 
 
 class UsedRow(Base):
@@ -45,16 +45,29 @@ def use_once(session: Session, issuer: str, jti: str, expires_at: dt.datetime) -
 
 
 def proven_key(
-    session: Session, proofs: Sequence[str], method: str, url: str, now: dt.datetime, token: str | None = None
+    session: Session,
+    proofs: Sequence[str],
+    method: str,
+    url: str,
+    now: dt.datetime,
+    token: str | None = None,
+    nonces: Nonces | None = None,
 ) -> str:
     """The thumbprint of the key that a request proves to hold (RFC 9449 section 4.3).
 
     :param session: a transaction that writes: a proof is used up whether or not it helps
     :param token: the access token that the proof must go with
+    :param nonces: those that the endpoint hands out
     :raises DPoPError: what is wrong with the proof
     """
     return check_proof(
-        proofs, method=method, url=url, now=now, replay=SharedReplay(session), access_token=token
+        proofs,
+        method=method,
+        url=url,
+        now=now,
+        replay=SharedReplay(session),
+        access_token=token,
+        nonces=nonces,
     )
 
 

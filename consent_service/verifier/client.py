@@ -131,9 +131,7 @@ class PartyClient:
         return self._http.get(url, headers=headers)
 
     def _token(self, parameters: dict[str, str], now: dt.datetime) -> Tokens:
-        url = self._party.endpoint("token_endpoint")
-        headers = {"DPoP": self._dpop.proof("POST", url, now)} if self._dpop else None
-        answer = self._party.form("token_endpoint", parameters, now, headers)
+        answer = self._party.proven_form("token_endpoint", parameters, now, self._dpop)
         try:
             return Tokens(
                 answer["access_token"],

@@ -36,6 +36,13 @@ class Decision:
     def __bool__(self) -> bool:
         return self.permit
 
+    @property
+    def step_up(self) -> str:
+        """The sign-in that would make this deny a permit (RFC 9470 ``acr_values``); empty if none would."""
+        found = (one for one in self.obligations if one.get("type") == "step-up")
+        needs = [str(one["properties"]["acr_value"]) for one in found]
+        return "" if self.permit else " ".join(needs)
+
     def masked(self, data: Any) -> Any:
         """The data without the members that the decision's ``mask`` obligations name, at any depth."""
         names = {
@@ -88,7 +95,9 @@ class DecisionClient:
             context = answer.get("context") or {}
             reasons = tuple(str(one["text"]) for one in context.get("reasons", []))
             obligations = tuple(dict(one) for one in context.get("obligations", []))
-            known = all(one.get("type") in KNOWN_OBLIGATIONS for one in obligations)
+            permit = answer.get("decision") is True
+            # What a deny binds to is for the party: it says how to get a permit.
+            known = not permit or all(one.get("type") in KNOWN_OBLIGATIONS for one in obligations)
         except (
             httpx2.HTTPError,
             ServiceFailed,
@@ -102,7 +111,7 @@ class DecisionClient:
         if not known:
             reasons = ("The decision binds us to something that we can't do.",)
         return Decision(
-            answer.get("decision") is True and known,
+            permit and known,
             reasons,
             context.get("grant_id"),
             context.get("entry_id"),
@@ -124,11 +133,7 @@ class DecisionClient:
         with self._lock:
             if fresh or now >= self._until:
                 form = {"grant_type": "client_credentials", "scope": SCOPE}
-                headers = None
-                if self._dpop:
-                    endpoint = self._holder.endpoint("token_endpoint")
-                    headers = {"DPoP": self._dpop.proof("POST", endpoint, now)}
-                answer = self._holder.form("token_endpoint", form, now, headers)
+                answer = self._holder.proven_form("token_endpoint", form, now, self._dpop)
                 self._token = str(answer["access_token"])
                 self._until = now + dt.timedelta(seconds=int(answer["expires_in"])) - RENEW_BEFORE
             return self._token

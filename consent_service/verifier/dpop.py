@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import jwt
 from jwt.algorithms import ECAlgorithm
 
-from consent_service.verifier.errors import DPoPError
+from consent_service.verifier.errors import DPoPError, UseNonce
 
 ALGORITHMS = ("ES256", "PS256", "EdDSA")
 BEHIND = 10  # seconds a proof may be old, FAPI 2.0's conformance tests allow as much
@@ -40,6 +40,19 @@ class Replay(Protocol):
 
     def use(self, jkt: str, jti: str, until: dt.datetime) -> bool:
         """Note the proof; False when it was noted before."""
+        ...
+
+
+class Nonces(Protocol):
+    """Nonces that a checker hands out (RFC 9449 sections 8 and 9)."""
+
+    @property
+    def required(self) -> bool:
+        """Whether a proof without a nonce is refused."""
+        ...
+
+    def fresh(self, nonce: object, now: dt.datetime) -> bool:
+        """Whether this one was handed out, and not long ago."""
         ...
 
 
@@ -76,8 +89,10 @@ class DPoPKey:
         }
         self.jkt = thumbprint(self.public_jwk)
 
-    def proof(self, method: str, url: str, now: dt.datetime, access_token: str | None = None) -> str:
-        """A proof for one request (RFC 9449 section 4.2)."""
+    def proof(
+        self, method: str, url: str, now: dt.datetime, access_token: str | None = None, nonce: str = ""
+    ) -> str:
+        """A proof for one request (RFC 9449 section 4.2), with the server's ``nonce`` where it gave one."""
         claims: dict[str, Any] = {
             "jti": secrets.token_urlsafe(16),
             "htm": method,
@@ -86,6 +101,8 @@ class DPoPKey:
         }
         if access_token is not None:
             claims["ath"] = token_hash(access_token)
+        if nonce:
+            claims["nonce"] = nonce
         return jwt.encode(
             claims, self._key, algorithm="ES256", headers={"typ": "dpop+jwt", "jwk": self.public_jwk}
         )
@@ -99,6 +116,7 @@ def check_proof(
     now: dt.datetime,
     replay: Replay,
     access_token: str | None = None,
+    nonces: Nonces | None = None,
 ) -> str:
     """Check the DPoP header of one request and return its key's thumbprint (RFC 9449 section 4.3).
 
@@ -106,12 +124,15 @@ def check_proof(
     2. ``typ`` is dpop+jwt, ``alg`` is PS256, ES256 or EdDSA.
     3. ``jwk`` is a public, asymmetric key, and signed the proof.
     4. ``jti``, ``htm``, ``htu`` (without query and fragment) and ``iat`` are there and fit.
-    5. With an access token, ``ath`` is its hash; the caller still compares the thumbprint
+    5. ``nonce``, where the checker hands nonces out, is a fresh one, or missing where none is required.
+    6. With an access token, ``ath`` is its hash; the caller still compares the thumbprint
        with the token's ``cnf.jkt``.
-    6. The proof was not used before.
+    7. The proof was not used before.
 
     :param proofs: every value of the DPoP header
     :param url: the address that was really called, as the checker knows it
+    :param nonces: the checker's own; None where it hands none out, and a nonce means nothing
+    :raises UseNonce: step 5 fails; the caller owes the ``DPoP-Nonce`` header
     :raises DPoPError: the first step that fails
     """
     if len(proofs) != 1 or "," in proofs[0] or len(proofs[0]) > LONGEST:
@@ -127,6 +148,8 @@ def check_proof(
     except (jwt.PyJWTError, ValueError, TypeError) as error:
         raise DPoPError("the DPoP proof is not signed by its own key") from error
     _check_claims(claims, method, url, now)
+    if nonces and not nonces.fresh(claims.get("nonce"), now) and ("nonce" in claims or nonces.required):
+        raise UseNonce("a fresh nonce of this server is needed")
     if access_token is not None and not hmac.compare_digest(
         str(claims.get("ath")).encode(), token_hash(access_token).encode()
     ):

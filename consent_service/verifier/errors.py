@@ -18,6 +18,12 @@ class DPoPError(Refused):
     error = "invalid_dpop_proof"
 
 
+class UseNonce(DPoPError):
+    """A proof without a fresh nonce of the server that wants one (RFC 9449 section 8)."""
+
+    error = "use_dpop_nonce"
+
+
 class ServiceFailed(Exception):
     """The service did not answer, or not as the standard says; nothing may be concluded from that."""
 

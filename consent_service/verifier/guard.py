@@ -10,6 +10,7 @@ from consent_service.verifier.certificate import check_binding
 from consent_service.verifier.decision import Decision, DecisionClient
 from consent_service.verifier.dpop import ALGORITHMS, MemoryReplay, Replay, check_proof
 from consent_service.verifier.errors import DPoPError, Refused, ServiceFailed
+from consent_service.verifier.resource import metadata_url
 from consent_service.verifier.service import Authenticated
 from consent_service.verifier.token import AccessToken, verify_token
 
@@ -43,14 +44,24 @@ class Wanted:
 
 
 class Unauthorized(Exception):
-    """401: no token or proof that we accept; ``challenge`` is the WWW-Authenticate header."""
+    """401: no token or proof that we accept; ``challenge`` is the WWW-Authenticate header.
 
-    def __init__(self, sentence: str, error: str = "", scheme: str = SCHEME) -> None:
+    :param acr: what the owner's sign-in has to be for this data (RFC 9470 section 3)
+    """
+
+    def __init__(self, sentence: str, error: str = "", scheme: str = SCHEME, acr: str = "") -> None:
         super().__init__(sentence)
         said = [f'algs="{" ".join(ALGORITHMS)}"'] if scheme == SCHEME else ['realm="data"']
         if error:
             said += [f'error="{error}"', f'error_description="{sentence}"']
+        if acr:
+            said.append(f'acr_values="{acr}"')
         self.challenge = f"{scheme} {', '.join(said)}"
+
+    def at(self, resource: str) -> Unauthorized:
+        """The same, saying where the resource's metadata lies (RFC 9728 section 5.1)."""
+        self.challenge += f', resource_metadata="{metadata_url(resource)}"'
+        return self
 
 
 class Guard:
@@ -72,10 +83,17 @@ class Guard:
         2. Bound to a key: by the scheme DPoP alone, with a fresh proof by that key (RFC 9449 section 7.1).
         3. Bound to a certificate: on a connection that showed it (RFC 8705 section 3). By the scheme
            Bearer, unless step 2 asks for the other. One of the two bindings there always is.
-        4. The service's decision, for this party, owner, data set, period and purpose.
+        4. The service's decision, for this party, owner, data set, period and purpose. A deny that a
+           stronger sign-in of the owner would mend is a challenge for one (RFC 9470).
 
         :raises Unauthorized: 401; a deny comes back as a decision (403, or 503 when not answered)
         """
+        try:
+            return self._check(call, wanted, now)
+        except Unauthorized as error:
+            raise error.at(self._resource) from error.__cause__
+
+    def _check(self, call: Call, wanted: Wanted, now: dt.datetime) -> Decision:
         scheme, token_text = _token_of(call)
         try:
             token = verify_token(token_text, self._holder.service, self._resource, now)
@@ -89,7 +107,11 @@ class Guard:
             raise Unauthorized(str(error), error.error, scheme) from error
         except ServiceFailed:
             return Decision(False, ("The consent service gave no decision.",), answered=False)
-        return self._decisions.ask(self._question(token, wanted), now, call.request_id)
+        decision = self._decisions.ask(self._question(token, wanted), now, call.request_id)
+        if decision.step_up:
+            sentence = " ".join(decision.reasons).replace('"', "'")
+            raise Unauthorized(sentence, "insufficient_user_authentication", scheme, decision.step_up)
+        return decision
 
     def _check_proof(self, call: Call, token_text: str, jkt: str, now: dt.datetime) -> None:
         proven = check_proof(

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import jwt
 
+from consent_service.verifier.dpop import DPoPKey
 from consent_service.verifier.errors import OAuthRefused, Refused, ServiceFailed
 from consent_service.verifier.keys import ClientKey
 
@@ -31,6 +32,8 @@ class Service:
         self._metadata: dict[str, Any] = {}
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = -REFETCH_AFTER
+        self.nonce = ""
+        """The last nonce that the service gave for DPoP proofs (RFC 9449 section 8.2)."""
         self._lock = threading.Lock()
 
     def metadata(self) -> dict[str, Any]:
@@ -72,6 +75,7 @@ class Service:
         """
         try:
             response = self._http.post(url, data=parameters, headers=headers)
+            self.nonce = response.headers.get("DPoP-Nonce", self.nonce)
             document = response.json() if response.content else {}
         except (httpx2.HTTPError, ValueError) as error:
             raise ServiceFailed(f"{url} did not answer in JSON") from error
@@ -129,3 +133,18 @@ class Authenticated:
         proof = self._key.assertion(self.client_id, self.service.issuer, now) if self._key else {}
         sent = {**parameters, **proof, "client_id": self.client_id}
         return self.service.form(self.endpoint(endpoint), sent, headers)
+
+    def proven_form(
+        self, endpoint: str, parameters: dict[str, str], now: dt.datetime, dpop: DPoPKey | None
+    ) -> dict[str, Any]:
+        """The same with a DPoP proof; made again when a nonce is wanted in it (RFC 9449 section 8)."""
+        if dpop is None:
+            return self.form(endpoint, parameters, now)
+        url, nonce = self.endpoint(endpoint), self.service.nonce
+        try:
+            return self.form(endpoint, parameters, now, {"DPoP": dpop.proof("POST", url, now, nonce=nonce)})
+        except OAuthRefused as refused:
+            if refused.error != "use_dpop_nonce" or self.service.nonce == nonce:
+                raise
+        proof = dpop.proof("POST", url, now, nonce=self.service.nonce)
+        return self.form(endpoint, parameters, now, {"DPoP": proof})

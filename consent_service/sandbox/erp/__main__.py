@@ -30,7 +30,8 @@ def main() -> int:
     try:
         books = load(given.saft)
         holder = Authenticated(Service(given.issuer), given.client_id, ClientKey.read(given.key))
-        app = create_app(books, Guard(holder, given.resource, DecisionClient(holder)), given.resource)
+        guard = Guard(holder, given.resource, DecisionClient(holder))
+        app = create_app(books, guard, given.resource, given.issuer)
     except (SaftError, ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

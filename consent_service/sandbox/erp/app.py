@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, jsonify, render_template, request
 
@@ -13,6 +14,7 @@ from consent_service.sandbox.erp.model import Bookkeeping
 from consent_service.sandbox.erp.statements import StatementError, financial_statement, trial_balance
 from consent_service.verifier.decision import Decision
 from consent_service.verifier.guard import Call, Guard, Unauthorized, Wanted
+from consent_service.verifier.resource import metadata, metadata_url
 
 COUNTRIES = {"NO": "0192", "SE": "0007", "DK": "0184", "FI": "0212", "IS": "0196"}
 DATA_SETS: dict[str, Callable[[Bookkeeping, dt.date, dt.date], dict[str, Any]]] = {
@@ -40,10 +42,11 @@ class Company:
         return cls(f"{icd}:{number}", books.company.name)
 
 
-def create_app(books: Bookkeeping, guard: Guard, resource: str) -> Flask:
+def create_app(books: Bookkeeping, guard: Guard, resource: str, issuer: str) -> Flask:
     """The system over HTTP.
 
     :param resource: the address of its API, which is the audience of tokens for it
+    :param issuer: whose tokens it takes
     """
     app = Flask(__name__)
     company = Company.of(books)
@@ -53,6 +56,11 @@ def create_app(books: Bookkeeping, guard: Guard, resource: str) -> Flask:
         return render_template(
             "erp.html", company=company, books=books, data_sets=list(DATA_SETS), resource=resource
         )
+
+    @app.get(urlsplit(metadata_url(resource)).path)
+    def described() -> Response:
+        """Where to get tokens for this API (RFC 9728)."""
+        return jsonify(metadata(resource, issuer, f"{company.name}: bookkeeping"))
 
     @app.get("/api/<owner>/<data_set>")
     def data(owner: str, data_set: str) -> Response:
