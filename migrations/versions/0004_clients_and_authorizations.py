@@ -1,4 +1,4 @@
-"""clients of two profiles and several ways to authenticate; authorizations without an access request"""
+"""clients of two profiles, several ways to authenticate, tries; authorizations without an access request"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,9 +27,18 @@ def upgrade() -> None:
         )
         table.add_column(sa.Column("scope", sa.Text(), nullable=False, server_default=""))
         table.add_column(sa.Column("parameters", sa.JSON(), nullable=False, server_default="{}"))
+    op.create_table(
+        "tries",
+        sa.Column("name_hash", sa.String(length=64), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name_hash", "ends_at", name=op.f("pk_tries")),
+    )
+    op.create_index(op.f("ix_tries_ends_at"), "tries", ["ends_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("tries")
     # What has no access request or no pushed request can't be said in the older tables.
     op.execute(
         'DELETE FROM "authorization" WHERE request_uri_hash IS NULL OR code_challenge IS NULL '
