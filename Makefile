@@ -11,7 +11,7 @@ SOURCES := consent_service tests migrations benchmarks docs wsgi.py
 demo: install
 	@$(BIN)/consent-service demo
 
-test: install-dev browser lint types contracts unit
+test: install-dev browser node lint types contracts unit
 
 run: install
 	@$(BIN)/consent-service serve
@@ -42,6 +42,18 @@ browser:
 	@command -v chromium >/dev/null || { echo "installing Chromium"; \
 	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
 	  $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
+
+# Clients that nobody here wrote, from npm; Debian's Node.js where there is none.
+.PHONY: node
+NODE_INSTALLED := tests/interop/node_modules/.package-lock.json
+node: $(NODE_INSTALLED)
+
+$(NODE_INSTALLED): tests/interop/package.json tests/interop/package-lock.json
+	@command -v npm >/dev/null || { echo "installing Node.js"; \
+	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
+	  $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm >/dev/null; }
+	@cd tests/interop && npm ci --silent --no-progress
+	@touch $@
 
 lint: install-dev
 	$(BIN)/ruff check $(SOURCES)

@@ -56,6 +56,10 @@ class Browser:
         self._http = httpx2.Client(follow_redirects=True, timeout=TIMEOUT, cookies=jar)
         self.page = httpx2.Response(204)
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
     def open(self, url: str) -> httpx2.Response:
         """Go to an address as a person would."""
         self.page = self._http.get(url, headers={"Accept": "text/html"})
