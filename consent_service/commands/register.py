@@ -34,7 +34,7 @@ A_YEAR = dt.timedelta(days=365)
 
 def client(settings: Settings, options: Mapping[str, Any]) -> str:
     """Register one client; the answer is JSON or a sentence."""
-    method = AuthMethod(options["auth"])
+    method = AuthMethod(options.get("auth", AuthMethod.PRIVATE_KEY_JWT))
     more = _read_json(options["metadata"]) if options.get("metadata") else {}
     wants_key = method not in SECRET_METHODS and "jwks_uri" not in more
     if (options["jwks"] and options["new_key"]) or wants_key != bool(options["jwks"] or options["new_key"]):
@@ -55,7 +55,7 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
         resources=options["resources"],
         client_id=options["client_id"],
         dpop_bound=bool(options.get("dpop")),
-        profile=Profile(options["profile"]),
+        profile=Profile(options.get("profile", Profile.FAPI2)),
         auth_method=method,
         secret=secret,
         metadata=more,
@@ -185,7 +185,7 @@ def _new_key(path: Path) -> dict[str, Any]:
 
 
 def _keys(options: Mapping[str, Any]) -> dict[str, Any]:
-    if options["new_key"]:
+    if options.get("new_key"):
         return _new_key(options["new_key"])
     return _read_json(options["jwks"]) if options["jwks"] else {}
 
