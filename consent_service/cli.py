@@ -378,6 +378,34 @@ def party_unlicense(organisation: str, licence: str, reason: str) -> None:
 
 
 @main.group()
+def holder() -> None:
+    """Data holders and the owners that they serve."""
+
+
+@holder.command("serve")
+@click.argument("client_id")
+@click.argument("owners", nargs=-1)
+@click.option("--everybody", is_flag=True, help="Lift the limit: it may ask about every owner again.")
+@clear
+def holder_serve(client_id: str, owners: tuple[str, ...], *, everybody: bool) -> None:
+    """Record OWNERS that a holder's client serves; from the first one on it may ask about no others."""
+    from consent_service.commands import register as command
+
+    click.echo(command.serve(from_environ(os.environ), client_id, owners, everybody=everybody))
+
+
+@holder.command("unserve")
+@click.argument("client_id")
+@click.argument("owners", nargs=-1, required=True)
+@clear
+def holder_unserve(client_id: str, owners: tuple[str, ...]) -> None:
+    """Record OWNERS that a holder's client serves no more; with the last one it serves nobody."""
+    from consent_service.commands import register as command
+
+    click.echo(command.unserve(from_environ(os.environ), client_id, owners))
+
+
+@main.group()
 def owner() -> None:
     """Owners whose data it is."""
 

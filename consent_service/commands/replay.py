@@ -27,7 +27,7 @@ from consent_service.registry import parties
 from consent_service.registry.mandates import MandateRow
 from consent_service.registry.model import Standing
 from consent_service.registry.owners import DisputeRow
-from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow
+from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow, ServedRow
 
 MOST_SHOWN = 20
 
@@ -103,6 +103,12 @@ def _tables(session: Session, past: Past) -> Iterator[Difference]:
         for licence, until in held.items()
     }
     yield from _compare("licence", told_licences, licences)
+    served: dict[str, dict[str, Any]] = {}
+    for one in session.scalars(select(ServedRow).order_by(ServedRow.owner)):
+        owners = served.setdefault(one.client_id, {"owners": []})["owners"]
+        owners += [] if one.ended_at else [one.owner]
+    told_served = {name: {"owners": sorted(owners)} for name, owners in past.registry.owners.items()}
+    yield from _compare("owners served by", told_served, served)
     disputes = set(session.scalars(select(DisputeRow.owner)))
     for owner in sorted(disputes ^ past.registry.disputed):
         yield Difference(

@@ -14,7 +14,8 @@ from consent_service.policy.texts import Texts
 OBLIGATIONS = ("delete_after", "do_not_store", "mask", "share_only_with", "step-up", "use_only_for")
 """Types of obligations that an answer can carry (obligations profile, ``supported_obligations``)."""
 STRANGERS = frozenset(
-    {"party-matches", "owner-matches", "holder-is-caller", "holder-serves", "holder-active"}
+    {"party-matches", "owner-matches", "holder-is-caller", "holder-serves", "holder-serves-owner"}
+    | {"holder-active"}
 )
 """Reasons with which nothing is said of the grant: it is not about those who ask."""
 

@@ -107,7 +107,7 @@ def _case(name: str, said: Mapping[str, Any]) -> Case:
 
 
 def _read(said: Mapping[str, Any], time: dt.datetime) -> Read:
-    asked, party, grant, holder = said["request"], said["party"], said["grant"], said["holder"]
+    asked, party, grant = said["request"], said["party"], said["grant"]
     properties = {member: asked.get(member) for member in ("owner", "holder", "from", "to")}
     return Read(
         EvaluationRequest(
@@ -121,11 +121,7 @@ def _read(said: Mapping[str, Any], time: dt.datetime) -> Read:
         ),
         _grant(grant, time) if grant else None,
         PartyFacts.from_json(party) if party else None,
-        Facts(
-            time,
-            HolderFacts(holder["client_id"], holder["status"], frozenset(holder["serves"])),
-            int(said.get("reads", 0)),
-        ),
+        Facts(time, HolderFacts.from_json(said["holder"]), int(said.get("reads", 0))),
     )
 
 

@@ -20,6 +20,7 @@ MENDS = {
     "retry_later": "Ask again when the present window or the disturbance is over.",
     "wait": "Wait; the owner and the operator are told.",
     "get_licence": "Have the operator record the licence, with the authority that gave it.",
+    "record_owner": "Have the operator record that the data holder serves this business.",
     "sign_in_again": "The person signs in again and answers anew.",
 }
 """What would make it pass, by the name that policies give in ``@mend``, in English."""
