@@ -247,12 +247,13 @@ def policy_publish(directory: Path | None) -> None:
 @policy.command("diff")
 @click.argument("before", type=DIRECTORY)
 @click.argument("after", type=DIRECTORY)
+@click.option("--cases-only", is_flag=True, help="Leave the recorded decisions of the database alone.")
 @clear
-def policy_diff(before: Path, after: Path) -> None:
-    """Show which cases come out otherwise; for recorded decisions see `ledger replay --policies`."""
+def policy_diff(before: Path, after: Path, *, cases_only: bool) -> None:
+    """Show which cases, and which recorded decisions of the configured database, come out otherwise."""
     from consent_service.commands import policy as command
 
-    sys.exit(command.diff(before, after))
+    sys.exit(command.diff(dict(os.environ), before, after, cases_only=cases_only))
 
 
 @main.group()
