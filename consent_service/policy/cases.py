@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from consent_service.grants.catalogue import EachOnce
 from consent_service.grants.model import Grant, Status, terms_from_json
 from consent_service.grants.proposal import Proposal
 from consent_service.policy.choice import Rules
@@ -61,7 +62,7 @@ def load(directory: Path) -> list[Case]:
     cases: list[Case] = []
     for path in sorted((directory / FOLDER).glob("*.yaml")):
         try:
-            document = yaml.safe_load(path.read_text("utf-8"))
+            document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a SafeLoader)
             defaults, given = document.get("defaults", {}), document["cases"]
             if not isinstance(given, list):
                 raise TypeError("cases is no list")

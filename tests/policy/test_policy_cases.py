@@ -108,7 +108,18 @@ def test_a_database_that_is_no_ledger_is_a_clear_error(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "cases: 5", "cases: [{}]", "cases: [nothing]", "cases:\n - name: x\n   expect: perhaps", "{"],
+    [
+        "",
+        "[]",
+        "cases: 5",
+        "cases: [{}]",
+        "cases: [nothing]",
+        "cases:\n - name: x\n   expect: perhaps",
+        "{",
+        "cases: []\ncases: []",
+        "cases: [{name: x, grant: null, grant: null}]",
+        "? [a]\n: b",
+    ],
 )
 def test_cases_that_say_not_enough_are_a_clear_error(copy: Path, text: str) -> None:
     (copy / "tests" / "broken.yaml").write_text(text)
