@@ -247,12 +247,13 @@ def policy_publish(directory: Path | None) -> None:
 @policy.command("diff")
 @click.argument("before", type=DIRECTORY)
 @click.argument("after", type=DIRECTORY)
+@click.option("--cases-only", is_flag=True, help="Leave the recorded decisions of the database alone.")
 @clear
-def policy_diff(before: Path, after: Path) -> None:
-    """Show which cases come out otherwise; for recorded decisions see `ledger replay --policies`."""
+def policy_diff(before: Path, after: Path, *, cases_only: bool) -> None:
+    """Show which cases, and which recorded decisions of the configured database, come out otherwise."""
     from consent_service.commands import policy as command
 
-    sys.exit(command.diff(before, after))
+    sys.exit(command.diff(dict(os.environ), before, after, cases_only=cases_only))
 
 
 @main.group()
@@ -375,6 +376,34 @@ def party_unlicense(organisation: str, licence: str, reason: str) -> None:
     from consent_service.commands import register as command
 
     click.echo(command.end_licence(from_environ(os.environ), organisation, licence, reason))
+
+
+@main.group()
+def holder() -> None:
+    """Data holders and the owners that they serve."""
+
+
+@holder.command("serve")
+@click.argument("client_id")
+@click.argument("owners", nargs=-1)
+@click.option("--everybody", is_flag=True, help="Lift the limit: it may ask about every owner again.")
+@clear
+def holder_serve(client_id: str, owners: tuple[str, ...], *, everybody: bool) -> None:
+    """Record OWNERS that a holder's client serves; from the first one on it may ask about no others."""
+    from consent_service.commands import register as command
+
+    click.echo(command.serve(from_environ(os.environ), client_id, owners, everybody=everybody))
+
+
+@holder.command("unserve")
+@click.argument("client_id")
+@click.argument("owners", nargs=-1, required=True)
+@clear
+def holder_unserve(client_id: str, owners: tuple[str, ...]) -> None:
+    """Record OWNERS that a holder's client serves no more; with the last one it serves nobody."""
+    from consent_service.commands import register as command
+
+    click.echo(command.unserve(from_environ(os.environ), client_id, owners))
 
 
 @main.group()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from consent_service.clock import SystemClock
 from consent_service.commands import CommandError
+from consent_service.commands import replay as recorded
 from consent_service.commands.database import transaction
+from consent_service.commands.ledger import database_url
 from consent_service.config import Settings
 from consent_service.policy import cases
 from consent_service.policy import publish as publishing
 from consent_service.policy.analysis import analyse
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import from_directory
+from consent_service.policy.replay import WhatIf
+from consent_service.policy.rulebook import remembering
 
 OK, BAD = 0, 1
 
@@ -75,9 +80,13 @@ def publish(settings: Settings, directory: Path) -> str:
     return done
 
 
-def diff(before: Path, after: Path) -> int:
-    """Which cases of both directories come out otherwise by the second one's policies; 1 when any does."""
-    old, new = from_directory(before), from_directory(after)
+def diff(environ: Mapping[str, str], before: Path, after: Path, *, cases_only: bool) -> int:
+    """What the second directory's policies say otherwise than the first one's; 1 when there is anything.
+
+    1. Of the cases of both directories.
+    2. Of the decisions that the configured database holds, each decided again by both.
+    """
+    old, new = remembering(from_directory(before)), remembering(from_directory(after))
     given = {case.name: case for case in (*cases.load(before), *cases.load(after))}
     pairs = zip(cases.run([*given.values()], old), cases.run([*given.values()], new), strict=True)
     changed = [
@@ -88,7 +97,16 @@ def diff(before: Path, after: Path) -> int:
         click.echo(f"         was      {_said(one.permit, one.reasons)}")
         click.echo(f"         would be {_said(other.permit, other.reasons)}")
     click.echo(f"{len(changed)} of {len(given)} cases change")
-    return BAD if changed else OK
+    if cases_only:
+        return BAD if changed else OK
+    try:
+        database_url(environ, None)
+    except CommandError as error:
+        click.echo(f"no recorded decisions were looked at: {error}")
+        return BAD if changed else OK
+    report = recorded.go_through(environ, what_if=WhatIf(new, instead_of=old))
+    click.echo("\n".join(recorded.changes_in(report)))
+    return BAD if changed or report.changed else OK
 
 
 def _text(policies: PolicySet) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from consent_service.commands.database import transaction
 from consent_service.config import Settings
 from consent_service.grants import disputes
 from consent_service.grants.catalogue import Catalogue
-from consent_service.registry import identifiers, parties
+from consent_service.registry import identifiers, parties, serving
 from consent_service.registry.model import SECRET_METHODS, AuthMethod, ClientRole, Profile, Standing
 from consent_service.registry.parties import Registration
 from consent_service.registry.registers.base import Register
@@ -128,6 +128,29 @@ def end_licence(settings: Settings, organisation: str, licence: str, reason: str
         licensed = parties.end_licence(session, organisation, licence, reason=reason, now=SystemClock().now())
         session.commit()
     return f"{licensed.name} has no licence {licence} any more"
+
+
+def serve(settings: Settings, client_id: str, owners: Sequence[str], *, everybody: bool) -> str:
+    """Record which owners a holder serves, or that it serves everybody."""
+    if bool(owners) is everybody:
+        raise CommandError("give either OWNERS or --everybody")
+    with transaction(settings.database_url) as session:
+        now = SystemClock().now()
+        if everybody:
+            serving.serve_everybody(session, client_id, now)
+        new = serving.serve(session, client_id, owners, now) if owners else []
+        session.commit()
+    if everybody:
+        return f"{client_id} may ask about every owner"
+    return f"{client_id} serves {len(new)} more owners, and may ask about no others"
+
+
+def unserve(settings: Settings, client_id: str, owners: Sequence[str]) -> str:
+    """Record which owners a holder serves no more."""
+    with transaction(settings.database_url) as session:
+        serving.unserve(session, client_id, owners, SystemClock().now())
+        session.commit()
+    return f"{client_id} may no longer ask about {', '.join(owners)}"
 
 
 def dispute(settings: Settings, owner: str, reason: str, *, over: bool) -> str:

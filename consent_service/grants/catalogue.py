@@ -230,11 +230,11 @@ def _texts(entry: object, member: str, where: str) -> Texts:
     return Texts({str(language): " ".join(str(text).split()) for language, text in texts.items()})
 
 
-class _EachOnce(yaml.SafeLoader):
+class EachOnce(yaml.SafeLoader):
     """YAML in which no key stands twice: the later would silently win, and widen a purpose unseen."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        keys = [self.construct_object(key, deep=True) for key, _value in node.value]
+        keys = [(key.tag, key.value) for key, _value in node.value if isinstance(key, yaml.ScalarNode)]
         if len(set(keys)) != len(keys):
             raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
@@ -242,7 +242,7 @@ class _EachOnce(yaml.SafeLoader):
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.load(path.read_text("utf-8"), _EachOnce)  # noqa: S506  (a SafeLoader)
+        document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a SafeLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise CatalogueError(f"{path.name} can't be read: {error}") from error
     if not isinstance(document, Mapping):

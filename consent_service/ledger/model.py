@@ -49,6 +49,9 @@ class Kind(StrEnum):
     GRANT_RESUMED = "grant.resumed"
     OWNER_DISPUTED = "owner.disputed"
     OWNER_SETTLED = "owner.settled"
+    HOLDER_SERVES = "holder.serves"
+    HOLDER_SERVES_NO_MORE = "holder.serves_no_more"
+    HOLDER_SERVES_EVERYBODY = "holder.serves_everybody"
 
 
 @dataclass(frozen=True, slots=True)

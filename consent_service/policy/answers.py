@@ -13,35 +13,37 @@ from consent_service.policy.texts import Texts
 
 OBLIGATIONS = ("delete_after", "do_not_store", "mask", "share_only_with", "step-up", "use_only_for")
 """Types of obligations that an answer can carry (obligations profile, ``supported_obligations``)."""
-STRANGERS = frozenset(
-    {"party-matches", "owner-matches", "holder-is-caller", "holder-serves", "holder-active"}
-)
-"""Reasons with which nothing is said of the grant: it is not about those who ask."""
+STRANGERS = frozenset({"party-matches", "owner-matches", "holder-serves"})
+"""Reasons with which nothing is said of the grant's terms: it is not about those who ask."""
+OUTSIDERS = frozenset({"holder-active", "holder-is-caller", "holder-serves-owner"})
+"""Reasons that a holder is told alone: who has a grant from whom is not its to know."""
 
 
 def answer(of: Answer, texts: Texts, language: str, now: dt.datetime) -> dict[str, Any]:
     """The JSON of one evaluation.
 
     1. Reasons are the policies that decided, with their text, and what would make each pass.
+       A holder that has no business asking is told that, and nothing else; the ledger has it all.
     2. Obligations bind whoever gets the answer, on a deny too; a step-up names what is missing.
     """
     decision = of.decision
+    outside = tuple(one for one in decision.reasons if one.policy in OUTSIDERS)
     context: dict[str, Any] = {
         "id": of.entry_id,
-        "reasons": [_reason(one, texts, language) for one in decision.reasons],
+        "reasons": [_reason(one, texts, language) for one in outside or decision.reasons],
         "obligations": [
             {"id": one.id, "type": one.type, "properties": dict(one.properties)}
             for one in decision.obligations
         ],
         "policy_digest": decision.policy_digest,
     }
-    if of.grant:
+    if of.grant and not outside:
         context["grant_id"] = of.grant.grant_id
     if of.entry_id:
         context["entry_id"] = of.entry_id
     else:
         context["error"] = {"status": 503, "message": decision.reasons[0].text}
-    if not decision:
+    if not decision and not outside:
         context |= _mends(decision, of.grant, now)
     return {"decision": decision.permit, "context": context}
 

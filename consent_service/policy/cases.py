@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from consent_service.grants.catalogue import EachOnce
 from consent_service.grants.model import Grant, Status, terms_from_json
 from consent_service.grants.proposal import Proposal
 from consent_service.policy.choice import Rules
@@ -61,7 +62,7 @@ def load(directory: Path) -> list[Case]:
     cases: list[Case] = []
     for path in sorted((directory / FOLDER).glob("*.yaml")):
         try:
-            document = yaml.safe_load(path.read_text("utf-8"))
+            document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a SafeLoader)
             defaults, given = document.get("defaults", {}), document["cases"]
             if not isinstance(given, list):
                 raise TypeError("cases is no list")
@@ -107,7 +108,7 @@ def _case(name: str, said: Mapping[str, Any]) -> Case:
 
 
 def _read(said: Mapping[str, Any], time: dt.datetime) -> Read:
-    asked, party, grant, holder = said["request"], said["party"], said["grant"], said["holder"]
+    asked, party, grant = said["request"], said["party"], said["grant"]
     properties = {member: asked.get(member) for member in ("owner", "holder", "from", "to")}
     return Read(
         EvaluationRequest(
@@ -121,11 +122,7 @@ def _read(said: Mapping[str, Any], time: dt.datetime) -> Read:
         ),
         _grant(grant, time) if grant else None,
         PartyFacts.from_json(party) if party else None,
-        Facts(
-            time,
-            HolderFacts(holder["client_id"], holder["status"], frozenset(holder["serves"])),
-            int(said.get("reads", 0)),
-        ),
+        Facts(time, HolderFacts.from_json(said["holder"]), int(said.get("reads", 0))),
     )
 
 

@@ -65,6 +65,10 @@ class Known(Protocol):
         """Whether this holder registered any location."""
         ...
 
+    def serves(self, client_id: str, owner: str | None) -> bool:
+        """Whether this holder serves an owner: one for which none was ever recorded serves everybody."""
+        ...
+
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         """The version of an owner's grant that counts now, or None."""
         ...
@@ -85,10 +89,11 @@ def choose(request: EvaluationRequest, holder_id: str, known: Known, rules: Rule
     """
     party = known.party(request.subject_id) if request.subject_type == "party" else None
     first: Made | None = None
+    serves_owner = known.serves(holder_id, owner_of(request))
     for grant in _candidates(request, known) or [None]:
         facts = Facts(
             time=now,
-            holder=_holder(holder_id, grant, known),
+            holder=_holder(holder_id, grant, known, serves_owner=serves_owner),
             reads=known.reads(grant, request.resource_id) if grant else 0,
         )
         made = Made(rules.decide(request, grant, party, rules.policies, facts), grant, party, facts)
@@ -137,8 +142,8 @@ def _candidates(request: EvaluationRequest, known: Known) -> list[Grant | None]:
     return [*known.grants_to(owner, request.subject_id)[:MOST_CANDIDATES]]
 
 
-def _holder(client_id: str, grant: Grant | None, known: Known) -> HolderFacts:
-    """The authenticated holder, and which of the grant's locations it serves.
+def _holder(client_id: str, grant: Grant | None, known: Known, *, serves_owner: bool) -> HolderFacts:
+    """The authenticated holder, whether it serves the owner, and which of the grant's locations are its own.
 
     A location belongs to the holder that registered it. One that nobody registered is
     served by a holder that registered none of its own.
@@ -147,7 +152,7 @@ def _holder(client_id: str, grant: Grant | None, known: Known) -> HolderFacts:
     registered = known.holders_of(locations)
     free = bool(locations) and not known.has_resources(client_id)
     serves = {one for one in locations if registered.get(one, client_id if free else None) == client_id}
-    return HolderFacts(client_id=client_id, status=known.standing(client_id), serves=frozenset(serves))
+    return HolderFacts(client_id, known.standing(client_id), frozenset(serves), serves_owner)
 
 
 def _text(value: object) -> str:

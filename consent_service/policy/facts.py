@@ -36,7 +36,7 @@ def context(grant: Grant | None, data_set: str, facts: Facts, catalogue: Catalog
     """The context members that only we may state, for a read."""
     ours: dict[str, Any] = {
         "time": moment(facts.time),
-        "caller": facts.to_json()["holder"],
+        "caller": facts.holder.to_json() | {"serves_owner": facts.holder.serves_owner},
         "reads": facts.reads,
     }
     if grant is not None:

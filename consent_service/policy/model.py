@@ -87,11 +87,30 @@ class PartyFacts:
 
 @dataclass(frozen=True, slots=True)
 class HolderFacts:
-    """The holder that asks; ``serves`` are those of the grant's locations that are its own."""
+    """The holder that asks; ``serves`` are those of the grant's locations that are its own.
+
+    ``serves_owner``: whether it may ask about the owner in question at all.
+    """
 
     client_id: str
     status: str
     serves: frozenset[str]
+    serves_owner: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "client_id": self.client_id,
+            "status": self.status,
+            "serves": sorted(self.serves),
+            # Left out where there is nothing to say: entries of before don't have it.
+            **({} if self.serves_owner else {"serves_owner": False}),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> HolderFacts:
+        """The inverse of :meth:`to_json`."""
+        serves, serves_owner = frozenset(document["serves"]), document.get("serves_owner", True)
+        return cls(document["client_id"], document["status"], serves, serves_owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +128,15 @@ class Facts:
         """Everything, so that the ledger can hold it and the decision be made again."""
         return {
             "time": rfc3339(self.time),
-            "holder": {
-                "client_id": self.holder.client_id,
-                "status": self.holder.status,
-                "serves": sorted(self.holder.serves),
-            },
+            "holder": self.holder.to_json(),
             "reads": self.reads,
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Facts:
         """The inverse of :meth:`to_json`."""
-        holder = document["holder"]
-        return cls(
-            dt.datetime.fromisoformat(document["time"]),
-            HolderFacts(holder["client_id"], holder["status"], frozenset(holder["serves"])),
-            document["reads"],
-        )
+        time = dt.datetime.fromisoformat(document["time"])
+        return cls(time, HolderFacts.from_json(document["holder"]), document["reads"])
 
 
 @dataclass(frozen=True, slots=True)

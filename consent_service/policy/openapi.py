@@ -146,9 +146,12 @@ def document(issuer: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"holder": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "holder": {"type": "http", "scheme": "bearer"},
+                "bound_holder": {"type": "http", "scheme": "dpop", "description": "RFC 9449"},
+            },
         },
-        "security": [{"holder": []}],
+        "security": [{"holder": []}, {"bound_holder": []}],
     }
 
 

@@ -97,6 +97,9 @@ class Past:
     def has_resources(self, client_id: str) -> bool:
         return self.registry.has_resources(client_id)
 
+    def serves(self, client_id: str, owner: str | None) -> bool:
+        return self.registry.serves(client_id, owner)
+
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         return self.grants.get(owner, {}).get(grant_id)
 

@@ -1,8 +1,8 @@
 """Deciding every recorded decision again, from the ledger's entries alone.
 
 With the policies of the time, any difference means that an answer did not follow from the
-grants and policies of its moment. With other policies, the differences say what a change of
-policy would have meant.
+grants and policies of its moment. With other policies, the changes say what they would have
+meant, beside what was recorded or beside what a third set would have said.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -43,7 +43,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A past decision that other policies would have taken otherwise."""
+    """A past decision that other policies would have taken otherwise.
+
+    Where ``was`` and ``would_be`` are the same, its reasons or obligations would be others.
+    """
 
     index: int | None
     entry_id: str
@@ -53,6 +56,14 @@ class Changed:
     was: bool
     would_be: bool
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Other rules to decide by, beside what was recorded; or beside what ``instead_of`` would say."""
+
+    rules: Rules
+    instead_of: Rules | None = None
 
 
 @dataclass
@@ -72,7 +83,7 @@ def replay(
     *,
     start: int = 0,
     end: int | None = None,
-    other: Rules | None = None,
+    what_if: WhatIf | None = None,
 ) -> Iterator[Report]:
     """Go through the entries in order; yields the same growing report after each.
 
@@ -82,7 +93,7 @@ def replay(
     wait for their place and come last.
 
     :param past: what the entries tell; the caller may hold it against the tables afterwards
-    :param other: decide by these rules instead, and report what would have changed
+    :param what_if: decide by other rules instead, and report what would have changed
     """
     report = Report()
     for index, told in entries:
@@ -92,8 +103,8 @@ def replay(
             if start <= place and (end is None or place <= end):
                 past.now = told.time
                 if told.kind.value.startswith("decision."):
-                    _decide_again(report, index, told, past, other)
-                elif told.kind in GIVEN and told.entry.get("policy_digest") and other is None:
+                    _decide_again(report, index, told, past, what_if)
+                elif told.kind in GIVEN and told.entry.get("policy_digest") and what_if is None:
                     _agree_again(report, index, told, past)
             past.tell(told)
         except (Unfit, PolicyError, CatalogueError, ServiceError, KeyError, TypeError, ValueError) as error:
@@ -131,29 +142,25 @@ def _agree_again(report: Report, index: int | None, told: Told, past: Past) -> N
         report.differences.append(Difference(index, str(told.entry["entry_id"]), "agreement", "agreed", why))
 
 
-def _decide_again(report: Report, index: int | None, told: Told, past: Past, other: Rules | None) -> None:
+def _decide_again(report: Report, index: int | None, told: Told, past: Past, what_if: WhatIf | None) -> None:
     payload, entry_id = told.payload, str(told.entry["entry_id"])
     request = EvaluationRequest.from_json(_read(payload["request"])) if payload else None
     if payload is None or request is None or past.unknown(told.owner, request.context.get("grant_id")):
         report.erased += 1
         return
     report.decisions += 1
-    rules = other or past.rules.get(str(told.entry.get("policy_digest")))
+    if what_if is not None:
+        _decide_otherwise(report, index, told, request, past, what_if)
+        return
+    digest = told.entry.get("policy_digest")
+    rules = past.rules.get(str(digest))
     if rules is None:
         missing = "its policy set was never published with its files"
-        report.differences.append(
-            Difference(index, entry_id, "policy_digest", told.entry.get("policy_digest"), missing)
-        )
+        report.differences.append(Difference(index, entry_id, "policy_digest", digest, missing))
         return
-    if other is None and past.out_of_date(str(told.entry.get("policy_digest"))):
-        report.differences.append(
-            Difference(index, entry_id, "policy_digest", told.entry.get("policy_digest"), past.digest)
-        )
+    if past.out_of_date(str(digest)):
+        report.differences.append(Difference(index, entry_id, "policy_digest", digest, past.digest))
     made = choose(request, payload["holder"], past, rules, told.time)
-    if other is not None:
-        if made.decision.permit != payload["permit"]:
-            report.changed.append(_changed(index, told, payload, made))
-        return
     for member, recorded, replayed in _members(told, payload, request, made):
         if recorded != replayed:
             report.differences.append(Difference(index, entry_id, member, recorded, replayed))
@@ -197,14 +204,28 @@ def _members(
     )
 
 
-def _changed(index: int | None, told: Told, payload: Mapping[str, Any], made: Made) -> Changed:
-    return Changed(
-        index=index,
-        entry_id=str(told.entry["entry_id"]),
-        party=str(payload["asked"]["party"]),
-        purpose=made.grant.terms.purpose if made.grant else str(payload["asked"]["purpose"]),
-        owner=told.owner,
-        was=bool(payload["permit"]),
-        would_be=made.decision.permit,
-        reasons=tuple(one.policy for one in made.decision.reasons),
-    )
+def _decide_otherwise(
+    report: Report, index: int | None, told: Told, request: EvaluationRequest, past: Past, what_if: WhatIf
+) -> None:
+    """Note what other rules would have changed: the answer, or beside other rules any of it."""
+    payload = told.payload or {}
+    made = choose(request, payload["holder"], past, what_if.rules, told.time)
+    was = bool(payload["permit"])
+    changes = made.decision.permit is not was
+    if what_if.instead_of is not None:
+        before = choose(request, payload["holder"], past, what_if.instead_of, told.time).decision
+        was = before.permit
+        changes = replace(made.decision, policy_digest="") != replace(before, policy_digest="")
+    if changes:
+        report.changed.append(
+            Changed(
+                index=index,
+                entry_id=str(told.entry["entry_id"]),
+                party=str(payload["asked"]["party"]),
+                purpose=made.grant.terms.purpose if made.grant else str(payload["asked"]["purpose"]),
+                owner=told.owner,
+                was=was,
+                would_be=made.decision.permit,
+                reasons=tuple(one.policy for one in made.decision.reasons),
+            )
+        )

@@ -41,7 +41,8 @@ class Seen:
     rules: Rules
     parts: dict[str, Part | None] = field(default_factory=dict)
     served: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
-    serving: dict[str, bool] = field(default_factory=dict)
+    placed: dict[str, bool] = field(default_factory=dict)
+    owners: dict[tuple[str, str], bool] = field(default_factory=dict)
     callers: dict[str, Known] = field(default_factory=dict)
     """Holders by the hash of the token that they show."""
 
@@ -64,12 +65,24 @@ class Seen:
             self.served[locations] = parties.served_by(session, locations) if locations else {}
         return self.served[locations]
 
-    def serves_any(self, session: Session, client_id: str) -> bool:
+    def has_resources(self, session: Session, client_id: str) -> bool:
         """Whether a holder registered any address."""
-        if client_id not in self.serving:
-            _make_room(self.serving)
-            self.serving[client_id] = parties.serves_any(session, client_id)
-        return self.serving[client_id]
+        if client_id not in self.placed:
+            _make_room(self.placed)
+            self.placed[client_id] = parties.has_resources(session, client_id)
+        return self.placed[client_id]
+
+    def serves(self, session: Session, client_id: str, owner: str | None) -> bool:
+        """Whether a holder may ask about an owner; nothing is looked up for one that serves everybody."""
+        part = self.part(session, client_id)
+        if part is None or not part.limited:
+            return True
+        if owner is None:
+            return False
+        if (client_id, owner) not in self.owners:
+            _make_room(self.owners)
+            self.owners[client_id, owner] = parties.serves(session, client_id, owner)
+        return self.owners[client_id, owner]
 
 
 class Rulebook:

@@ -170,7 +170,10 @@ class Tables:
         return self.seen.served_by(self.session, tuple(locations))
 
     def has_resources(self, client_id: str) -> bool:
-        return self.seen.serves_any(self.session, client_id)
+        return self.seen.has_resources(self.session, client_id)
+
+    def serves(self, client_id: str, owner: str | None) -> bool:
+        return self.seen.serves(self.session, client_id, owner)
 
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         key = (owner, grant_id)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import yaml
 
+from consent_service.grants.catalogue import EachOnce
+
 FOLDER, FALLBACK = "texts", "en"
 MENDS = {
     "request_grant": "Ask the owner for a grant, by a pushed authorization request.",
@@ -20,6 +22,7 @@ MENDS = {
     "retry_later": "Ask again when the present window or the disturbance is over.",
     "wait": "Wait; the owner and the operator are told.",
     "get_licence": "Have the operator record the licence, with the authority that gave it.",
+    "record_owner": "Have the operator record that the data holder serves this business.",
     "sign_in_again": "The person signs in again and answers anew.",
 }
 """What would make it pass, by the name that policies give in ``@mend``, in English."""
@@ -41,7 +44,7 @@ class Texts:
         found: dict[str, dict[str, str]] = {}
         for path in sorted((directory / FOLDER).glob("*.yaml")):
             try:
-                document = yaml.safe_load(path.read_text("utf-8"))
+                document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a SafeLoader)
                 said = {str(name): " ".join(str(text).split()) for name, text in document.items()}
             except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
                 raise ValueError(f"{path.name} must be a mapping of policy ids to texts") from error

@@ -34,7 +34,8 @@ class Registry:
     """Clients, mandates, suspensions, licences and disputes after the entries so far.
 
     ``parties`` and ``mandates`` are what their entries say, by client and by mandate; ``licences``
-    are by organisation, with their ends.
+    are by organisation, with their ends; ``owners`` are those that a holder serves, by its client,
+    for the holders that don't serve everybody.
     """
 
     parties: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Registry:
     locations: dict[str, str] = field(default_factory=dict)
     licences: dict[str, dict[str, dt.datetime]] = field(default_factory=dict)
     disputed: set[str] = field(default_factory=set)
+    owners: dict[str, set[str]] = field(default_factory=dict)
 
     def tell(self, told: Told) -> None:
         """Take one more entry in; what was erased, or is about something else, changes nothing."""
@@ -74,6 +76,10 @@ class Registry:
         known = self.parties.get(client_id)
         return known is not None and bool(known["resources"])
 
+    def serves(self, client_id: str, owner: str | None) -> bool:
+        """Whether this holder serves an owner."""
+        return client_id not in self.owners or owner in self.owners[client_id]
+
     def _registered(self, payload: Mapping[str, Any]) -> None:
         self.parties[payload["client_id"]] = payload
         self.locations |= dict.fromkeys(payload["resources"], payload["client_id"])
@@ -81,6 +87,10 @@ class Registry:
     def _licensed(self, payload: Mapping[str, Any]) -> None:
         until = dt.datetime.fromisoformat(payload["valid_until"])
         self.licences.setdefault(payload["organisation"], {})[payload["licence"]] = until
+
+    def _served(self, payload: Mapping[str, Any]) -> set[str]:
+        """The owners of a holder that from this entry on serves no others."""
+        return self.owners.setdefault(payload["client_id"], set())
 
     def _licence_ended(self, payload: Mapping[str, Any]) -> None:
         self.licences.get(payload["organisation"], {}).pop(payload["licence"], None)
@@ -96,4 +106,7 @@ _NOTES: dict[Kind, Callable[[Registry, Mapping[str, Any]], object]] = {
     Kind.MANDATE_ENDED: lambda self, payload: self.mandates.pop(payload["mandate_id"], None),
     Kind.OWNER_DISPUTED: lambda self, payload: self.disputed.add(payload["owner"]),
     Kind.OWNER_SETTLED: lambda self, payload: self.disputed.discard(payload["owner"]),
+    Kind.HOLDER_SERVES: lambda self, payload: self._served(payload).add(payload["owner"]),
+    Kind.HOLDER_SERVES_NO_MORE: lambda self, payload: self._served(payload).discard(payload["owner"]),
+    Kind.HOLDER_SERVES_EVERYBODY: lambda self, payload: self.owners.pop(payload["client_id"], None),
 }

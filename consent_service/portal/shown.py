@@ -196,6 +196,8 @@ def kind_text(kind: str) -> str:
         Kind.REQUEST_DECLINED: gettext("A request was declined"),
         Kind.REQUEST_LAPSED: gettext("A request was not answered in time"),
         Kind.PAYLOAD_ERASED: gettext("Something was erased"),
+        Kind.HOLDER_SERVES: gettext("A data holder began to serve the business"),
+        Kind.HOLDER_SERVES_NO_MORE: gettext("A data holder no longer serves the business"),
     }
     return texts.get(Kind(kind), kind)
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from consent_service.config import check_origin
@@ -31,7 +31,7 @@ from consent_service.registry.model import (
     Profile,
     Standing,
 )
-from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow, ResourceRow
+from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow, ResourceRow, ServedRow
 from consent_service.registry.tokens import digest
 
 KEY_MEMBERS = {"kty", "crv", "x", "y", "n", "e", "kid", "use", "alg"}
@@ -175,12 +175,16 @@ def holders_of(session: Session, locations: Sequence[str]) -> dict[str, Client]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a decision has to know of a client: its role, whose it is, and whether it may take part."""
+    """What a decision has to know of a client: its role, whose it is, and whether it may take part.
+
+    ``limited``: a holder that serves the owners that are recorded for it, and nobody else.
+    """
 
     role: str
     organisation: str
     active: bool
     licences: tuple[tuple[str, dt.datetime], ...] = ()
+    limited: bool = False
 
     def licences_at(self, now: dt.datetime) -> frozenset[str]:
         """The licences that count at this moment."""
@@ -189,8 +193,15 @@ class Part:
 
 # On the path of every decision: plain statements, made once, without the object mapper's share.
 _CLIENT, _ORGANISATION, _RESOURCE = ClientRow.__table__, OrganisationRow.__table__, ResourceRow.__table__
+_OWNERS = ServedRow.__table__
 _PART = (
-    select(_CLIENT.c.role, _CLIENT.c.organisation_id, _CLIENT.c.status, _ORGANISATION.c.status)
+    select(
+        _CLIENT.c.role,
+        _CLIENT.c.organisation_id,
+        _CLIENT.c.status,
+        _ORGANISATION.c.status,
+        exists().where(_OWNERS.c.client_id == _CLIENT.c.client_id),
+    )
     .join(_ORGANISATION, _ORGANISATION.c.identifier == _CLIENT.c.organisation_id)
     .where(_CLIENT.c.client_id == bindparam("client_id"))
 )
@@ -201,7 +212,13 @@ _LICENCES = select(_LICENCE.c.licence, _LICENCE.c.valid_until).where(
 _SERVED = select(_RESOURCE.c.uri, _RESOURCE.c.client_id).where(
     _RESOURCE.c.uri.in_(bindparam("locations", expanding=True))
 )
-_SERVES = select(_RESOURCE.c.uri).where(_RESOURCE.c.client_id == bindparam("client_id")).limit(1)
+_HAS_RESOURCES = select(_RESOURCE.c.uri).where(_RESOURCE.c.client_id == bindparam("client_id")).limit(1)
+
+_SERVES_OWNER = select(_OWNERS.c.owner).where(
+    _OWNERS.c.owner == bindparam("owner"),
+    _OWNERS.c.client_id == bindparam("client_id"),
+    _OWNERS.c.ended_at.is_(None),
+)
 
 
 def part_of(session: Session, client_id: str) -> Part | None:
@@ -212,7 +229,7 @@ def part_of(session: Session, client_id: str) -> Part | None:
         return None
     licences = connection.execute(_LICENCES, {"organisation": row[1]})
     active = row[2] == Standing.ACTIVE and row[3] == Standing.ACTIVE
-    return Part(row[0], row[1], active, tuple((licence, until) for licence, until in licences))
+    return Part(row[0], row[1], active, tuple((licence, until) for licence, until in licences), bool(row[4]))
 
 
 def served_by(session: Session, locations: Sequence[str]) -> dict[str, str]:
@@ -221,9 +238,15 @@ def served_by(session: Session, locations: Sequence[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def serves_any(session: Session, client_id: str) -> bool:
+def has_resources(session: Session, client_id: str) -> bool:
     """Whether a holder registered any address."""
-    return session.connection().execute(_SERVES, {"client_id": client_id}).first() is not None
+    return session.connection().execute(_HAS_RESOURCES, {"client_id": client_id}).first() is not None
+
+
+def serves(session: Session, client_id: str, owner: str) -> bool:
+    """Whether an owner is among those that are recorded for a holder."""
+    found = session.connection().execute(_SERVES_OWNER, {"client_id": client_id, "owner": owner})
+    return found.first() is not None
 
 
 def free_holders(session: Session) -> list[str]:

@@ -100,6 +100,20 @@ class ResourceRow(Base):
     client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id"), index=True)
 
 
+class ServedRow(Base):
+    """An owner that a holder serves; ``ended_at`` is when it stopped.
+
+    A holder that has any row, ended or not, serves those owners alone; one that has none
+    serves everybody.
+    """
+
+    __tablename__ = "served_owner"
+
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id"), primary_key=True, index=True)
+    ended_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+
+
 class PersonRow(Base):
     """A person, known by the eID that introduced them. The national number is sealed."""
 

@@ -277,7 +277,9 @@ def test_a_law_is_no_more_frequent_than_its_purpose(tmp_path: Path) -> None:
                 load(tmp_path, yaml.safe_dump(purposes))
 
 
-@pytest.mark.parametrize("text", ["{", "[1, 2]", "", "a: !!python/object/apply:os.system [true]", "tidy: 1"])
+@pytest.mark.parametrize(
+    "text", ["{", "[1, 2]", "", "? [a]\n: b", "a: !!python/object/apply:os.system [true]", "tidy: 1"]
+)
 def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(CatalogueError, match=r"purposes\.yaml"):
         load(tmp_path, text)

@@ -139,6 +139,7 @@ def facts(draw: st.DrawFn) -> Facts:
             draw(mostly(HOLDERS[0], HOLDERS)),
             draw(mostly("active", ["active", "suspended"])),
             frozenset(draw(some(PLACES, PLACES[:1]))),
+            draw(mostly(usual=True, others=[False])),
         ),
         reads=draw(st.sampled_from([0, 0, 0, 1, 2, 44, 45, 10**6])),
     )
@@ -213,6 +214,7 @@ def reference(
     must("party-active", hold=known is not None and known.status == "active")
     must("holder-active", hold=facts.holder.status == "active")
     must("holder-is-caller", hold=asked["holder"] == facts.holder.client_id)
+    must("holder-serves-owner", hold=facts.holder.serves_owner)
     if grant is not None:
         must("holder-serves", hold=any(place in facts.holder.serves for place in grant.terms.locations))
         no += beyond(grant, request.resource_id, known)

@@ -179,6 +179,7 @@ ALONE: dict[str, tuple[str, Case]] = {
     "suspended party": ("party-active", replace(BASE, party=replace(PARTY, status="suspended"))),
     "suspended holder": ("holder-active", BASE.holder(status="suspended")),
     "a holder asks for another": ("holder-is-caller", BASE.holder(client_id="erp2")),
+    "the holder serves other owners": ("holder-serves-owner", BASE.holder(serves_owner=False)),
     "the holder serves nothing of the grant's": ("holder-serves", BASE.holder(serves=frozenset())),
     "the holder serves another place": (
         "holder-serves",

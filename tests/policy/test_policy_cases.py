@@ -52,8 +52,12 @@ def test_a_policy_that_no_case_tries_is_named(copy: Path) -> None:
     assert "no case tries it" in output
 
 
-def test_a_difference_between_two_directories_is_shown(copy: Path) -> None:
-    assert run("diff", str(POLICIES), str(copy))[0] == 0
+def test_a_difference_between_two_directories_is_shown(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSENT_HOME", str(tmp_path))
+    code, output = run("diff", str(POLICIES), str(copy))
+    assert (code, "no recorded decisions were looked at: there is no database" in output) == (0, True)
     (copy / "90-more.cedar").write_text(
         '@id("no-trial-balance")@explanation("Not that.")'
         'forbid (principal, action, resource == dataset::"trial_balance");'
@@ -64,9 +68,58 @@ def test_a_difference_between_two_directories_is_shown(copy: Path) -> None:
     assert "would be deny (no-trial-balance)" in output
 
 
+def test_a_difference_in_recorded_decisions_is_counted(operator: World, copy: Path) -> None:
+    token = operator.grant()
+    for data_set in ("trial_balance", "financial_statement", "trial_balance"):
+        assert operator.decide(token, data_set=data_set)["decision"] is True
+    assert operator.decide(token, data_set="waste")["decision"] is False
+    same = run("diff", str(POLICIES), str(copy))
+    assert (same[0], same[1].splitlines()[-1]) == (0, "0 of 4 recorded decisions change")
+    purposes = copy / "catalogue" / "purposes.yaml"
+    masked = "licence: credit\n  mask: {financial_statement: [notes]}\n"
+    purposes.write_text(purposes.read_text().replace("licence: credit\n", masked))
+    code, output = run("diff", str(POLICIES), str(copy))
+    assert code == 1
+    assert "0 of " in output  # no case has to do with it
+    assert "1 of 4 recorded decisions change, 1 of them in reasons or obligations alone" in output
+    (copy / "90-more.cedar").write_text(
+        '@id("no-trial-balance")@explanation("Not that.")'
+        'forbid (principal, action == Action::"read", resource == dataset::"trial_balance");'
+    )
+    code, output = run("diff", str(POLICIES), str(copy))
+    assert code == 1
+    assert "3 of 4 recorded decisions change, 1 of them" in output
+    row = [operator.bank.client_id, "credit_assessment", "0192:310028142", "permit", "deny", "2"]
+    assert row in [line.split() for line in output.splitlines()]
+    # Beside each other, not beside the record: what the first one denied already is no change.
+    assert "0 of 4 recorded decisions change" in run("diff", str(copy), str(copy))[1]
+    assert "recorded" not in run("diff", "--cases-only", str(POLICIES), str(copy))[1]
+
+
+def test_a_database_that_is_no_ledger_is_a_clear_error(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.db").touch()
+    monkeypatch.setenv("CONSENT_DATABASE_URL", f"sqlite:///{tmp_path / 'empty.db'}")
+    code, output = run("diff", str(POLICIES), str(copy))
+    assert (code, "not a ledger" in output) == (2, True), output
+    assert run("diff", "--cases-only", str(POLICIES), str(copy))[0] == 0
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "cases: 5", "cases: [{}]", "cases: [nothing]", "cases:\n - name: x\n   expect: perhaps", "{"],
+    [
+        "",
+        "[]",
+        "cases: 5",
+        "cases: [{}]",
+        "cases: [nothing]",
+        "cases:\n - name: x\n   expect: perhaps",
+        "{",
+        "cases: []\ncases: []",
+        "cases: [{name: x, grant: null, grant: null}]",
+        "? [a]\n: b",
+    ],
 )
 def test_cases_that_say_not_enough_are_a_clear_error(copy: Path, text: str) -> None:
     (copy / "tests" / "broken.yaml").write_text(text)
@@ -82,7 +135,7 @@ def test_a_directory_without_cases_is_a_clear_error(copy: Path) -> None:
 
 
 def test_check_finds_what_can_never_decide(copy: Path) -> None:
-    assert run("check", str(copy)) == (0, "41 policies fit the schema, and each can decide\n")
+    assert run("check", str(copy)) == (0, "42 policies fit the schema, and each can decide\n")
     (copy / "90-more.cedar").write_text(
         '@id("again")@explanation("Again.")forbid (principal, action == Action::"read", resource)'
         'when { context has grant && context.grant.status == "revoked" && context.reads > 3 };'
@@ -97,8 +150,9 @@ def test_check_finds_what_can_never_decide(copy: Path) -> None:
 
 
 @pytest.fixture
-def operator(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+def operator(both_worlds: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     """The settings of a running service, as its operator's shell has them."""
+    world = both_worlds
     with world.app.app_context():
         url = db.engine.url.render_as_string(hide_password=False)
     monkeypatch.setenv("CONSENT_DATABASE_URL", url)

@@ -39,7 +39,7 @@ from consent_service.policy.model import EvaluationRequest
 from consent_service.policy.publish import publish
 from consent_service.policy.rulebook import Rulebook
 from consent_service.policy.service import Holder, evaluate_all
-from consent_service.registry import parties
+from consent_service.registry import parties, serving
 from consent_service.registry.model import Client, ClientRole, Standing
 from consent_service.registry.parties import Registration
 from consent_service.web.current import current
@@ -71,6 +71,7 @@ steps = st.one_of(
     st.tuples(st.just("licence"), st.booleans()),
     st.tuples(st.just("dispute"), one_of(OWNERS), st.booleans()),
     st.tuples(st.just("policies"), st.booleans()),
+    st.tuples(st.just("serving"), one_of(OWNERS), st.booleans()),
 )
 
 
@@ -99,6 +100,7 @@ class Model:
     licensed: bool = True
     stricter: bool = False
     disputes: set[str] = field(default_factory=set)
+    served: set[str] | None = None
 
     def may(self, owner: str, bank: str, data_set: str, number: int) -> bool:
         """Whether a read passes under the grant with this number; below zero, under any."""
@@ -125,6 +127,7 @@ class Model:
             or one.disputed
             or not self.active
             or not self.licensed
+            or (self.served is not None and owner not in self.served)
             or (self.stricter and data_set == "trial_balance")
             or self.now >= one.until
             or len(counted) >= most
@@ -276,6 +279,11 @@ def step(model: Model, running: Running, what: str, *how: Any) -> None:  # noqa:
         with writing() as session:
             change: Callable[..., int] = disputes.begin if begins else disputes.settle
             change(session, owner, actor="operator", reason="x", now=running.now)
+    elif what == "serving" and how[1] is not (how[0] in (model.served or ())):
+        model.served = (model.served or set()) ^ {how[0]}
+        move: Callable[..., object] = serving.serve if how[1] else serving.unserve
+        with writing() as session:
+            move(session, "erp", [how[0]], running.now)
     elif what == "policies" and how[0] is not model.stricter:
         model.stricter = how[0]
         with writing() as session:

@@ -36,7 +36,7 @@ def test_what_no_language_has_is_said_in_english() -> None:
     assert PUBLISHED.texts.mend("", "nb") == ""
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "no-such-policy: Text.", "5"])
+@pytest.mark.parametrize("text", ["{", "[1]", "no-such-policy: Text.", "5", "one: A.\none: B."])
 def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "schema.cedarschema").write_text(
         "entity u; entity d; action read appliesTo { principal: [u], resource: [d] };"
