@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from consent_service.clock import rfc3339
 from consent_service.grants.model import Grant, window_end
+from consent_service.policy.engine import NO_GRANT
 from consent_service.policy.model import Decision, Reason
 from consent_service.policy.service import Answer
 from consent_service.policy.texts import Texts
 
 OBLIGATIONS = ("delete_after", "do_not_store", "mask", "share_only_with", "step-up", "use_only_for")
 """Types of obligations that an answer can carry (obligations profile, ``supported_obligations``)."""
-STRANGERS = frozenset(
-    {"party-matches", "owner-matches", "holder-is-caller", "holder-serves", "holder-active"}
-)
-"""Reasons with which nothing is said of the grant: it is not about those who ask."""
+ELSEWHERE = frozenset({"party-matches", "owner-matches", "holder-serves"})
+"""Reasons that say that a grant is not about those who ask."""
+THEIR_OWN = frozenset({"holder-is-caller", "holder-active", "party-active"})
+"""Reasons that are about those who ask, whether there is a grant or not."""
+STRANGERS = ELSEWHERE | {"holder-is-caller", "holder-active"}
+"""Reasons with which nothing is said of the grant."""
 
 
 def answer(of: Answer, texts: Texts, language: str, now: dt.datetime) -> dict[str, Any]:
@@ -24,7 +28,9 @@ def answer(of: Answer, texts: Texts, language: str, now: dt.datetime) -> dict[st
 
     1. Reasons are the policies that decided, with their text, and what would make each pass.
     2. Obligations bind whoever gets the answer, on a deny too; a step-up names what is missing.
+    3. Whoever has no part in a grant learns nothing of it, not even that it is there.
     """
+    of = _for_who_asks(of)
     decision = of.decision
     context: dict[str, Any] = {
         "id": of.entry_id,
@@ -44,6 +50,22 @@ def answer(of: Answer, texts: Texts, language: str, now: dt.datetime) -> dict[st
     if not decision:
         context |= _mends(decision, of.grant, now)
     return {"decision": decision.permit, "context": context}
+
+
+def _for_who_asks(of: Answer) -> Answer:
+    """The answer without what is not for those who ask; the ledger holds all of it, for the owner.
+
+    Who named the grant knows of it, and is told that it is for somebody else. Who asked without
+    its name is told what would be said if there were none.
+    """
+    decision = of.decision
+    if decision or of.grant is None or STRANGERS.isdisjoint(one.policy for one in decision.reasons):
+        return of
+    theirs = [one for one in decision.reasons if one.policy in THEIR_OWN]
+    if of.named:
+        theirs = [one for one in decision.reasons if one.policy in THEIR_OWN | ELSEWHERE]
+        return replace(of, decision=replace(decision, reasons=tuple(theirs)))
+    return replace(of, decision=replace(decision, reasons=(NO_GRANT, *theirs)), grant=None)
 
 
 def _reason(of: Reason, texts: Texts, language: str) -> dict[str, str]:
@@ -75,7 +97,6 @@ def _mends(decision: Decision, grant: Grant | None, now: dt.datetime) -> dict[st
         "data-set-granted": ("datatypes", list(terms.datatypes)),
         "recipients-granted": ("onward_sharing", list(terms.onward_sharing)),
     }
-    # Only to who may know: a grant of somebody else is not described.
     if not policies & STRANGERS:
         narrower = {member: value for name, (member, value) in granted.items() if name in policies}
         if narrower:
