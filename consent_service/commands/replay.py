@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,8 @@ def _tables(session: Session, past: Past) -> Iterator[Difference]:
             continue
         found, grant = current.get(key), told.get(key)
         stored = found.to_model() if found else None
+        if stored and grant and key[1] in past.unworded:
+            grant = replace(grant, reason=stored.reason)
         if stored != grant:
             entry_id = stored.entry_id if stored else grant.entry_id if grant else ""
             yield Difference(None, entry_id, f"grant {key[1]}", _grant(grant), _grant(stored))
