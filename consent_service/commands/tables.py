@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -50,6 +50,8 @@ def _grants(session: Session, past: Past) -> Iterator[Difference]:
             continue
         found, grant = current.get(key), told.get(key)
         stored = found.to_model() if found else None
+        if stored and grant and key[1] in past.unworded:
+            grant = replace(grant, reason=stored.reason)
         if stored != grant:
             entry_id = stored.entry_id if stored else grant.entry_id if grant else ""
             yield Difference(None, entry_id, f"grant {key[1]}", _grant(grant), _grant(stored))

@@ -30,12 +30,12 @@ def invoke(session: Session, client: Client, terms: Terms, now: dt.datetime) -> 
     :raises ServiceError: ``invalid_authorization_details``
     :raises Refused: the policies say no
     """
-    law = agreement.agreements().catalogue(session).legal_basis(terms.legal_basis)
     if terms.owner is None:
         raise ServiceError("invalid_authorization_details", "owner must be named where a law is invoked")
+    ledger.hold(session, ledger.of_owner(terms.owner), registry="reads")
+    law = agreement.agreements().catalogue(session).legal_basis(terms.legal_basis)
     if law is None:
         raise ServiceError("invalid_authorization_details", "legal_basis must be a law of the catalogue")
-    ledger.hold(session, ledger.of_owner(terms.owner), registry="reads")
     digest = agreement.check(session, client, terms, now)
     for known in store.current_of_owner(session, terms.owner, client.client_id):
         open_one = service.settle(session, known, now)

@@ -192,6 +192,13 @@ def last_published(session: Session, kind: Kind) -> bytes | None:
     return found[0].body if found else None
 
 
+def last_time(session: Session, kind: Kind) -> dt.datetime | None:
+    """When what was published last was published, or None."""
+    return session.scalar(
+        select(func.max(PayloadRow.time)).where(PayloadRow.owner == NO_OWNER, PayloadRow.kind == kind.value)
+    )
+
+
 def last_digest(session: Session, kind: Kind) -> str | None:
     """The digest of what was published last, or None."""
     body = last_published(session, kind)

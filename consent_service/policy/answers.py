@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from consent_service.clock import rfc3339
 from consent_service.grants.model import Grant, window_end
+from consent_service.policy.engine import NO_GRANT
 from consent_service.policy.model import Decision, Reason
 from consent_service.policy.service import Answer
 from consent_service.policy.texts import Texts
 
 OBLIGATIONS = ("delete_after", "do_not_store", "mask", "share_only_with", "step-up", "use_only_for")
 """Types of obligations that an answer can carry (obligations profile, ``supported_obligations``)."""
-STRANGERS = frozenset({"party-matches", "owner-matches", "holder-serves"})
-"""Reasons with which nothing is said of the grant's terms: it is not about those who ask."""
+PARTY = "party-active"
+ELSEWHERE = frozenset({"party-matches", "owner-matches", "holder-serves"})
+"""Reasons that say that a grant is not about those who ask."""
 OUTSIDERS = frozenset({"holder-active", "holder-is-caller", "holder-serves-owner"})
 """Reasons that a holder is told alone: who has a grant from whom is not its to know."""
 
@@ -23,29 +26,54 @@ def answer(of: Answer, texts: Texts, language: str, now: dt.datetime) -> dict[st
     """The JSON of one evaluation.
 
     1. Reasons are the policies that decided, with their text, and what would make each pass.
-       A holder that has no business asking is told that, and nothing else; the ledger has it all.
     2. Obligations bind whoever gets the answer, on a deny too; a step-up names what is missing.
+    3. Whoever has no part in a grant learns nothing of it, not even that it is there.
     """
+    of = _for_who_asks(of)
     decision = of.decision
-    outside = tuple(one for one in decision.reasons if one.policy in OUTSIDERS)
     context: dict[str, Any] = {
         "id": of.entry_id,
-        "reasons": [_reason(one, texts, language) for one in outside or decision.reasons],
+        "reasons": [_reason(one, texts, language) for one in decision.reasons],
         "obligations": [
             {"id": one.id, "type": one.type, "properties": dict(one.properties)}
             for one in decision.obligations
         ],
         "policy_digest": decision.policy_digest,
     }
-    if of.grant and not outside:
+    if of.grant:
         context["grant_id"] = of.grant.grant_id
     if of.entry_id:
         context["entry_id"] = of.entry_id
     else:
         context["error"] = {"status": 503, "message": decision.reasons[0].text}
-    if not decision and not outside:
+    if not decision:
         context |= _mends(decision, of.grant, now)
     return {"decision": decision.permit, "context": context}
+
+
+def _for_who_asks(of: Answer) -> Answer:
+    """The answer without what is not for those who ask; the ledger holds all of it, for the owner.
+
+    1. A holder that has no business asking is told that, and nothing else.
+    2. Who named a grant that is somebody else's knows of it, and is told that it is.
+    3. Who asked without its name is told what would be said if there were none.
+    """
+    decision, policies = of.decision, {one.policy for one in of.decision.reasons}
+    if decision:
+        return of
+    if policies & OUTSIDERS:
+        return replace(of, decision=_only(decision, OUTSIDERS), grant=None)
+    if of.grant is None or not policies & ELSEWHERE:
+        return of
+    if of.named:
+        return replace(of, decision=_only(decision, ELSEWHERE | {PARTY}))
+    theirs = _only(decision, frozenset({PARTY}))
+    return replace(of, decision=replace(theirs, reasons=(NO_GRANT, *theirs.reasons)), grant=None)
+
+
+def _only(decision: Decision, policies: frozenset[str]) -> Decision:
+    reasons = tuple(one for one in decision.reasons if one.policy in policies)
+    return replace(decision, reasons=reasons)
 
 
 def _reason(of: Reason, texts: Texts, language: str) -> dict[str, str]:
@@ -77,8 +105,7 @@ def _mends(decision: Decision, grant: Grant | None, now: dt.datetime) -> dict[st
         "data-set-granted": ("datatypes", list(terms.datatypes)),
         "recipients-granted": ("onward_sharing", list(terms.onward_sharing)),
     }
-    # Only to who may know: a grant of somebody else is not described.
-    if not policies & STRANGERS:
+    if not policies & ELSEWHERE:
         narrower = {member: value for name, (member, value) in granted.items() if name in policies}
         if narrower:
             found["granted"] = narrower

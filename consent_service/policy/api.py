@@ -75,14 +75,17 @@ def evaluations() -> Response:
         if made and stop_at is not None and made[-1].decision.permit is stop_at:
             break
         at = until
+    if all(isinstance(one, dict) for one in loaded):  # nothing was decided, so nothing was held either
+        _held()
     return _json({"evaluations": results})
 
 
 @blueprint.post("/access/v1/search/<any(subject, resource, action):kind>")
 def find(kind: str) -> Response:
     """Who may do it, to what, or what may be done (section 8); a page at a time."""
-    holder = _holder()
+    _holder()
     asked = load_search(kind, _body())
+    holder = _held()
     return jsonify(search.search(kind, asked, holder.client.client_id, current(Rulebook), reading(), now()))
 
 
@@ -126,7 +129,20 @@ def _asked(evaluate: Callable[..., T], *options: Any) -> T:
             return evaluate(_holder(), current(Rulebook), now, *options)
         except Stale:
             continue
-    raise ServiceError("temporarily_unavailable", "too much changes at once: ask again", status=503)
+    raise _restless()
+
+
+def _held() -> Holder:
+    """The holder, known in the present epoch: for what is answered without taking a decision's locks."""
+    for _ in range(MOST_TRIES):
+        holder = _holder()
+        if current(Rulebook).seen(reading()).epoch == holder.epoch:
+            return holder
+    raise _restless()
+
+
+def _restless() -> ServiceError:
+    return ServiceError("temporarily_unavailable", "too much changes at once: ask again", status=503)
 
 
 def _holder() -> Holder:

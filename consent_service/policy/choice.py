@@ -15,6 +15,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Grant
 from consent_service.policy.engine import PolicySet, decide
+from consent_service.policy.facts import concerns_grants
 from consent_service.policy.model import Decision, EvaluationRequest, Facts, HolderFacts, PartyFacts
 from consent_service.registry import identifiers
 
@@ -134,7 +135,7 @@ def newest_first(grants: Iterable[Grant]) -> list[Grant]:
 
 def _candidates(request: EvaluationRequest, known: Known) -> list[Grant | None]:
     owner, named = owner_of(request), request.context.get("grant_id")
-    if owner is None or request.resource_type != "dataset":
+    if owner is None or not concerns_grants(request):  # grants are parties', and open data sets
         return []
     if isinstance(named, str):
         grant = known.grant(owner, named)

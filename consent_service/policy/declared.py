@@ -15,6 +15,10 @@ TOKEN = re.compile(
     r'\s+|//[^\n]*|(?P<text>"(?:[^"\\]|\\.)*")|(?P<name>[A-Za-z_][\w]*(?:::[A-Za-z_]\w*)*)|(?P<mark>.)'
 )
 
+ESCAPE = re.compile(r"\\(?:u\{(?P<code>[0-9a-fA-F]+)\}|(?P<plain>.))", re.DOTALL)
+PLAIN = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+"""What escapes of Cedar's texts stand for; after every other backslash stands the character itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Type:
@@ -200,4 +204,9 @@ class _Reader:
 
 
 def _bare(token: str) -> str:
-    return token[1:-1] if token.startswith('"') else token
+    return ESCAPE.sub(_unescaped, token[1:-1]) if token.startswith('"') else token
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    code, plain = escape.group("code", "plain")
+    return chr(int(code, 16)) if code else PLAIN.get(plain, plain)

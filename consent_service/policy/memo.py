@@ -26,6 +26,8 @@ from consent_service.policy.uses import Path, about, only_compared, unused, uses
 
 READ = "read"
 MOST = 65_536
+LONGEST = 2048
+"""Characters of a question that is remembered; ours are far shorter, and memory is bounded."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MILLISECOND = dt.timedelta(milliseconds=1)
 Key = tuple[Any, ...]
@@ -125,17 +127,16 @@ class Memo:
             )
         except TypeError:  # what JSON can't say exactly is not remembered
             return None
-        return (
+        names = (
             request.subject_type,
             request.subject_id,
             request.action,
             request.resource_type,
             request.resource_id,
-            said,
-            party,
-            facts.holder,
-            grounds,
         )
+        if len(said) + sum(map(len, names)) > LONGEST:
+            return None
+        return (*names, said, party, facts.holder, grounds)
 
     def _compared(self, request: EvaluationRequest, grant: Grant, facts: Facts) -> Key:
         """What the grant is like, and how the comparisons come out."""

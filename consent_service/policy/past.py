@@ -51,7 +51,9 @@ class Past:
     rules: dict[str, Rules] = field(default_factory=dict)
     digest: str | None = None
     erased: set[str] = field(default_factory=set)
-    """Grants whose terms or reads were erased, and the owners who have one."""
+    """Grants whose terms or reads were erased, the owners who have one, and what is counted with them."""
+    unworded: dict[str, str] = field(default_factory=dict)
+    """Grants of which it was erased why they are in their present state, with their owners."""
     now: dt.datetime = SINCE_EVER
     _reads: dict[tuple[str, str, str, dt.datetime], int] = field(default_factory=dict)
 
@@ -79,7 +81,14 @@ class Past:
 
         :param named: the grant that the request names; without one, any grant of the owner counts
         """
-        return named in self.erased if isinstance(named, str) else owner in self.erased
+        if not isinstance(named, str):
+            return owner in self.erased or owner in self.unworded.values()
+        grant = self.grant(owner, named)
+        return bool(
+            named in self.erased
+            or named in self.unworded
+            or (grant and not self.erased.isdisjoint(_counted_with(grant)))
+        )
 
     def out_of_date(self, digest: str) -> bool:
         """Whether another policy set was published since: no worker decides by it any more."""
@@ -124,7 +133,8 @@ class Past:
         if told.entry["grant_version"] != 1:
             raise Unfit(f"a grant begins with version 1, not {told.entry['grant_version']}")
         if told.payload is None:
-            self.erased |= {grant_id, told.owner}
+            client = self.registry.parties.get(str(told.entry.get("client_id")), {})
+            self.erased |= {grant_id, told.owner, _by_law(told.owner, client.get("organisation", ""))}
             return
         self.grants.setdefault(told.owner, {})[grant_id] = Grant(
             grant_id=grant_id,
@@ -156,6 +166,9 @@ class Past:
         except InvalidTransition as error:
             raise Unfit(f"the life of a grant has no such step: {error}") from error
         self.grants[told.owner][grant_id] = after
+        self.unworded.pop(grant_id, None)
+        if told.payload is None:
+            self.unworded[grant_id] = told.owner
 
     def _read(self, told: Told) -> None:
         grant_id = str(told.entry.get("grant_id"))
@@ -164,7 +177,17 @@ class Past:
         if grant is None or window is None:
             return
         if told.payload is None:
-            self.erased |= {grant_id, told.owner}
+            self.erased |= {grant_id, told.owner, counted_as(grant)}
             return
         key = (grant.owner, counted_as(grant), str(told.payload["asked"]["data_set"]), window)
         self._reads[key] = self._reads.get(key, 0) + 1
+
+
+def _by_law(owner: str, party: str) -> str:
+    """The name for all that a party reads by law of an owner."""
+    return f"{owner} {party}"
+
+
+def _counted_with(grant: Grant) -> set[str]:
+    """Names under which something could have been erased that counts for this grant."""
+    return {counted_as(grant), _by_law(grant.owner, grant.party)} if grant.by_law else set()

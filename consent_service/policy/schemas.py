@@ -18,6 +18,8 @@ MOST_CHARACTERS = 1024
 MOST_MEMBERS = 128
 DEEPEST = 8
 MOST_EVALUATIONS = 1000
+MOST_REPEATED = 1024 * 1024
+"""Bytes that the defaults of evaluations come to, once for each of them: each is recorded whole."""
 MOST_RESULTS = 100
 MEMBERS = ("subject", "action", "resource", "context")
 SEMANTICS: dict[str, bool | None] = {
@@ -173,6 +175,8 @@ def split_evaluations(document: object) -> tuple[list[object], str]:
     if not isinstance(semantic, str) or semantic not in SEMANTICS:
         raise _wrong(f"evaluations_semantic must be one of {', '.join(SEMANTICS)}")
     defaults = {name: document[name] for name in MEMBERS if name in document}
+    if len(msgspec.json.encode(defaults)) * len(given) > MOST_REPEATED:
+        raise _wrong("the defaults are too large for so many evaluations")
     return [{**defaults, **one} if isinstance(one, dict) else one for one in given], semantic
 
 

@@ -39,11 +39,15 @@ from consent_service.registry.model import Client, ClientRole, Standing
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision and where it stands in the ledger; no entry where it could not be written."""
+    """A decision and where it stands in the ledger; no entry where it could not be written.
+
+    ``named`` says that the request itself named the grant, and did not only happen upon it.
+    """
 
     decision: Decision
     entry_id: str | None
     grant: Grant | None
+    named: bool = False
 
     @property
     def grant_id(self) -> str | None:
@@ -137,7 +141,7 @@ def _record(known: Tables, request: EvaluationRequest, holder_id: str) -> Answer
     )
     if decision and grant:
         known.note_read(grant, request.resource_id)
-    return Answer(decision, entry.entry_id, grant)
+    return Answer(decision, entry.entry_id, grant, named=isinstance(request.context.get("grant_id"), str))
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from typing import Any
 
 Path = tuple[str, ...]
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
+ANYTHING = "?"
+"""Where a path begins of which nobody can say where it begins."""
 RECORDS = frozenset({"context"})
 """Variables that are records: using one uses all that is in it. The others are compared by their id."""
 
@@ -48,8 +50,15 @@ def uses(policies: object) -> list[Use]:
 
 
 def only_compared(found: list[Use], path: Path, others: AbstractSet[Path]) -> bool:
-    """Whether a path is used in nothing but comparisons with some others."""
+    """Whether a path is used in nothing but comparisons with some others.
+
+    An entity can be reached by more ways than its variable, so an attribute of the same name that
+    is read off anything else counts as this one.
+    """
     for use in found:
+        another_way = path[0] not in RECORDS and use.path[-1] == path[-1] and len(use.path) > 1
+        if another_way and not use.presence and use.path != path and use.path not in others:
+            return False
         if use.path == path and not use.presence and use.compared_with not in others:
             return False
         inside = len(use.path) < len(path) and path[: len(use.path)] == use.path
@@ -67,23 +76,31 @@ def _walk(node: object) -> Iterator[Use]:
     if isinstance(node, list):
         for part in node:
             yield from _walk(part)
-        return
-    if not isinstance(node, dict):
-        return
-    if path := _path(node):
+    elif path := _path(node):
         yield Use(path)
+    elif isinstance(node, dict):
+        for operator, inside in node.items():
+            yield from _operands(operator, inside)
+
+
+def _operands(operator: str, inside: Any) -> Iterator[Use]:
+    if operator == "Record":  # its keys are the policy's own words, and could be an operator's
+        for part in inside.values():
+            yield from _walk(part)
         return
-    for operator, inside in node.items():
-        sides = [inside.get("left"), inside.get("right")] if isinstance(inside, dict) else []
-        if operator == "has" and (path := _path(sides[0])):
-            yield Use(path, presence=True)
-            yield Use((*path, inside["attr"]), presence=True)
-        elif operator in COMPARISONS:
-            for side, other in (sides, reversed(sides)):
-                path = _path(side)
-                yield from [Use(path, _path(other))] if path else _walk(side)
-        else:
-            yield from _walk(inside)
+    sides = [inside.get("left"), inside.get("right")] if isinstance(inside, dict) else []
+    if operator == ".":  # an attribute of what is no path: of either branch of an "if", for example
+        yield Use((ANYTHING, inside["attr"]))
+        yield from _walk(sides[0])
+    elif operator == "has" and (path := _path(sides[0])):
+        yield Use(path, presence=True)
+        yield Use((*path, inside["attr"]), presence=True)
+    elif operator in COMPARISONS:
+        for side, other in (sides, reversed(sides)):
+            path = _path(side)
+            yield from [Use(path, _path(other))] if path else _walk(side)
+    else:
+        yield from _walk(inside)
 
 
 def _path(node: object) -> Path | None:

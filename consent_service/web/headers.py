@@ -9,7 +9,8 @@ from functools import lru_cache
 from flask import Flask, Response, abort, g, request
 
 REQUEST_ID = "X-Request-ID"
-SANE_ID = re.compile(r"[A-Za-z0-9._~+/=:-]{1,128}")
+SANE_ID = re.compile(r"[ -~]{1,1024}")
+"""The standard lets it be any text (AuthZEN Authorization API 1.0); a header holds this much of any."""
 
 POLICY = {
     "default-src": "'none'",

@@ -13,7 +13,7 @@ from consent_service.db import db, reading, writing
 from consent_service.ledger.store import PayloadRow, PendingRow
 from consent_service.registry import parties
 from consent_service.registry.model import ClientRole, Standing
-from tests.world import OTHER_OWNER, RESOURCE, World
+from tests.world import OTHER_OWNER, RESOURCE, Peer, World
 
 PATH = "/access/v1/evaluation"
 
@@ -271,3 +271,44 @@ def test_the_metadata_names_the_endpoint(world: World) -> None:
     document = world.app.test_client().get("/.well-known/authzen-configuration").json
     assert document["policy_decision_point"] == "http://localhost"
     assert document["access_evaluation_endpoint"] == "http://localhost" + PATH
+
+
+@pytest.mark.parametrize("other", ["another place", "no place"])
+def test_who_has_no_part_in_a_grant_does_not_learn_that_it_is_there(world: World, other: str) -> None:
+    stranger = world.register(
+        ClientRole.HOLDER,
+        "Another ERP",
+        "0192:310034568",
+        resource="https://other.example.no/api" if other == "another place" else "",
+    )
+    nobody = world.register(ClientRole.PARTY, "Another bank", "0192:310041238")
+    token = world.grant()
+
+    def told(party: Peer, holder: Peer = stranger, **changes: Any) -> dict[str, Any]:
+        unnamed = {"party": party.client_id, "context": {"grant_id": None}}
+        context = dict(world.decide(token, holder, **unnamed, **changes)["context"])
+        return {name: value for name, value in context.items() if name not in {"id", "entry_id"}}
+
+    for changes in ({}, {"data_set": "payroll_summary"}, {"properties": {"holder": world.erp.client_id}}):
+        assert told(world.bank, **changes) == told(nobody, **changes)
+        assert "no-grant" in [one["policy"] for one in told(world.bank, **changes)["reasons"]]
+    named = world.decide(token, stranger, data_set="payroll_summary")  # who names it has seen the token
+    assert reasons(named) == ["holder-serves"]
+    page = world.sign_in().get("/activity").text
+    assert "another data holder" in page  # and the owner sees all of it
+
+
+def test_a_grant_is_a_party_s_and_nobody_s_of_another_type_with_its_name(world: World) -> None:
+    question = world.question(world.grant(), world.erp)
+    question["subject"]["type"] = "user"
+    del question["context"]["grant_id"]
+    answer = world.ask(world.erp, question).json
+    assert reasons(answer) == ["malformed-request"]
+    assert "grant_id" not in answer["context"]
+
+
+@pytest.mark.parametrize("given", ["{7c9e}", "of the 3rd of May, the 2nd", "x" * 500, '"a" <b>'])
+def test_the_request_id_is_an_arbitrary_string_and_comes_back_the_same(world: World, given: str) -> None:
+    for question in (world.question({"grant_id": "none"}, world.erp), {}):
+        answer = world.ask(world.erp, question, headers={"X-Request-ID": given})
+        assert answer.headers["X-Request-ID"] == given

@@ -139,3 +139,24 @@ def test_members_that_are_not_understood_are_ignored(world: World) -> None:
     body = boxcar(world, world.grant(), "trial_balance", another_option="value")
     body["something"] = {"else": 1}
     assert decisions(ask(world, body)) == [True]
+
+
+def test_defaults_are_not_multiplied_beyond_what_one_request_may_cost(world: World) -> None:
+    # Each evaluation is recorded whole, so a large default would fill memory and the ledger.
+    body = boxcar(world, world.grant(), *["trial_balance"] * 500)
+    body["context"] |= {f"padding{number}": "x" * 1000 for number in range(40)}
+    before = recorded(world)
+    answer = ask(world, body)
+    assert answer.status_code == 400
+    assert "defaults" in answer.text
+    assert recorded(world) == before
+    body["evaluations"] = body["evaluations"][:10]
+    assert decisions(ask(world, body)) == [True] * 4 + [False] * 6
+
+
+def test_a_token_that_was_revoked_is_401_though_nothing_could_be_decided(world: World) -> None:
+    headers = {"Authorization": f"Bearer {world.bearer(world.erp)}"}
+    client, body = world.app.test_client(), {"evaluations": [{}, 5]}
+    assert decisions(client.post(PATH, json=body, headers=headers)) == [False, False]
+    world.erp.post("/oauth/revoke", {"token": headers["Authorization"].removeprefix("Bearer ")})
+    assert client.post(PATH, json=body, headers=headers).status_code == 401

@@ -191,3 +191,26 @@ def test_the_metadata_is_true_and_signed_by_a_published_key(world: World) -> Non
         if name.endswith("_endpoint"):
             path = url.removeprefix(document["policy_decision_point"])
             assert http.post(path, json={}).status_code == 401, name
+
+
+def test_a_token_that_was_revoked_finds_nothing_from_that_moment_on(both_worlds: World) -> None:
+    world = both_worlds
+    world.grant()
+    bearer = world.bearer(world.erp)
+    headers = {"Authorization": f"Bearer {bearer}"}
+    body, client = question(world, subject={"type": "party"}), world.app.test_client()
+    assert client.post("/access/v1/search/subject", json=body, headers=headers).json["results"]
+    assert world.erp.post("/oauth/revoke", {"token": bearer}).status_code == 200
+    assert client.post("/access/v1/search/subject", json=body, headers=headers).status_code == 401
+
+
+def test_numbers_of_any_size_are_no_trouble(world: World) -> None:
+    world.grant()
+    large = 10**40
+    body = question(world, context={"number": large}) | {"page": {"limit": 1}}
+    first = ask(world, "resource", body)
+    assert first.status_code == 200
+    body["page"] = {"limit": 1, "token": first.json["page"]["next_token"]}
+    assert len(ask(world, "resource", body).json["results"]) == 1
+    body["page"]["limit"] = large
+    assert ask(world, "resource", body).status_code == 400

@@ -400,3 +400,24 @@ def test_each_of_our_own_policies_has_an_id_and_a_sentence_for_people() -> None:
     for reason in ours.reasons.values():
         assert not reason.policy.startswith("policy"), reason
         assert reason.text.endswith("."), reason
+
+
+def test_a_name_with_escapes_is_the_name_that_requests_use(tmp_path: Path) -> None:
+    # What is read as another name would be dropped, and a forbid that looks at it would never forbid.
+    schema = r"""
+    entity user;
+    entity document { "secret \"mark\""?: String, "r\u{e5}d"?: String, "a\\b\tc"?: String };
+    action read appliesTo { principal: user, resource: document };
+    """
+    policy = r"""
+    permit (principal, action, resource);
+    @id("mark") forbid (principal, action, resource) when { resource has "secret \"mark\"" };
+    @id("council") forbid (principal, action, resource) when { resource has "r\u{e5}d" };
+    @id("path") forbid (principal, action, resource) when { resource has "a\\b\tc" };
+    """
+    policy_set = PolicySet.load(directory(tmp_path, schema, policy, []))
+    for name, expected in (('secret "mark"', "mark"), ("r\u00e5d", "council"), ("a\\b\tc", "path")):
+        request = EvaluationRequest("user", "u", "read", "document", "d", resource_properties={name: "x"})
+        decision = decide(request, None, None, policy_set, FACTS)
+        assert not decision
+        assert ids(decision) == [expected]

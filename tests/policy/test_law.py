@@ -13,7 +13,9 @@ import yaml
 
 from consent_service.config import POLICIES
 from consent_service.db import writing
-from consent_service.grants import disputes
+from consent_service.grants import disputes, records
+from consent_service.ledger.model import Kind
+from consent_service.ledger.store import payloads_of
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
 from consent_service.registry.model import ClientRole
@@ -201,3 +203,27 @@ def test_a_law_goes_on_while_it_is_disputed_who_acts_for_the_owner(world: World,
     assert "Suspended, while it is disputed" in page
     world.sequence()
     assert report(world)["differences"] == []
+
+
+@pytest.mark.parametrize("erased", ["the read", "the announcement"])
+def test_an_erased_read_by_law_is_no_difference_for_what_is_counted_with_it(
+    world: World, tax: Peer, erased: str
+) -> None:
+    with world.app.app_context(), writing() as session:
+        publish(session, PolicySet.load(POLICIES), world.clock.now())
+    soon = (world.clock.now() + dt.timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    first = invoke(tax, vat(world, access=vat(world)["access"] | {"valid_until": soon})).json
+    entry = read(world, tax, first)["context"]["entry_id"]
+    world.clock.advance(seconds=1)
+    other = invoke(tax, vat(world, retention="P1Y")).json
+    assert read(world, tax, other)["decision"] is True
+    world.clock.advance(seconds=60)
+    read(world, tax, first)  # by which it has ended
+    with world.app.app_context(), writing() as session:
+        if erased == "the announcement":
+            rows = payloads_of(session, OWNER, [Kind.GRANT_NOTIFIED])
+            [entry] = [row.entry_id for row in rows if row.grant_id == first["grant_id"]]
+        records.erase_for_owner(session, OWNER, entry, actor="p", reason="owner", now=world.clock.now())
+    found = report(world)
+    assert found["differences"] == []
+    assert found["erased"] >= 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consent_service.config import POLICIES
 from consent_service.grants.model import Grant
 from consent_service.policy import memo as memo_module
 from consent_service.policy.engine import PolicySet, decide
@@ -138,3 +140,30 @@ def test_the_memo_is_of_one_policy_set(tmp_path: Path) -> None:
 def _named(grant: Grant) -> Grant:
     """The same terms are the same version, and other terms another: as in the running service."""
     return replace(grant, version=SEEN.setdefault(grant, len(SEEN) + 1))
+
+
+def test_an_owner_that_a_policy_reads_in_another_way_is_not_taken_for_another_owner(tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    shutil.copytree(POLICIES, folder)
+    one, other = "0192:310028142", "0192:310034568"  # of one country, which our own policies look at
+    (folder / "90-more.cedar").write_text(
+        '@id("closed") @explanation("Closed.") forbid (principal, action == Action::"read", resource) '
+        f'when {{ (if resource is dataset then resource else resource).owner == "{other}" }};'
+    )
+    policies = PolicySet.load(folder)
+    memo = Memo(policies)
+    for owner in (one, other):
+        grant = replace(GRANT, owner=owner, grant_id=owner, terms=replace(TERMS, owner=owner))
+        properties = {**REQUEST.resource_properties, "owner": owner}
+        request = replace(REQUEST, resource_properties=properties, context={"grant_id": owner})
+        assert memo.decide(request, grant, PARTY, policies, BASE.facts).permit is (owner == one)
+
+
+def test_what_is_long_is_decided_and_not_remembered() -> None:
+    memo = Memo(POLICY_SET)
+    for number in range(5):
+        request = replace(REQUEST, context={"padding": "x" * 3000, "number": number})
+        assert memo.decide(request, GRANT, PARTY, POLICY_SET, BASE.facts)
+        named = replace(REQUEST, subject_id="x" * 3000 + str(number))
+        assert not memo.decide(named, GRANT, PARTY, POLICY_SET, BASE.facts)
+    assert not memo._known

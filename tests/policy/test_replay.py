@@ -370,3 +370,19 @@ def payload_row(session: Session, grant_id: str) -> PayloadRow:
         select(PayloadRow).where(PayloadRow.grant_id == grant_id, PayloadRow.kind == Kind.GRANT_ACTIVATED)
     )
     return row
+
+
+def test_why_a_grant_ended_may_be_erased_and_is_no_difference(both_worlds: World) -> None:
+    from consent_service.grants import records
+
+    world = both_worlds
+    token = lead_a_life(world)
+    with world.app.app_context(), writing() as session:
+        [revoked] = payloads_of(session, OWNER, [Kind.GRANT_REVOKED])
+        records.erase_for_owner(
+            session, OWNER, revoked.entry_id, actor="p", reason="owner", now=world.clock.now()
+        )
+    world.decide(token)
+    found = report(world)
+    assert found["differences"] == []
+    assert found["erased"] >= 1

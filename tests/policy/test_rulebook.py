@@ -236,3 +236,20 @@ def test_a_word_of_long_ago_is_answered_with_a_step_up(world: World) -> None:
     [step_up] = refused["obligations"]
     assert step_up["type"] == "step-up"
     assert step_up["properties"]["acr_value"].startswith("urn:")
+
+
+def test_the_set_that_was_published_last_decides_whatever_the_publisher_s_clock_says(
+    both_worlds: World, tmp_path: Path
+) -> None:
+    world = both_worlds
+    newer, token, now = newer_policies(tmp_path / "newer"), world.grant(), world.clock.now()
+    change(world, lambda session: publish(session, PolicySet.load(POLICIES), now))
+    for policies, late, permit in (
+        (newer, dt.timedelta(seconds=-2), False),
+        (PolicySet.load(POLICIES), dt.timedelta(), True),
+        (newer, dt.timedelta(), False),
+    ):
+        change(world, lambda session, told=policies, at=now + late: publish(session, told, at))
+        answer = world.decide(token)
+        assert answer["context"]["policy_digest"] == policies.digest
+        assert answer["decision"] is permit

@@ -76,6 +76,20 @@ def test_an_entity_is_compared_by_its_id_and_a_record_by_all_that_is_in_it() -> 
 
 
 @pytest.mark.parametrize(
+    "condition",
+    [
+        '(if principal is party then resource else resource).owner == "0192:923609016"',
+        '{ of: resource }.of.owner == "0192:923609016"',
+        'resource.parent.owner == "0192:923609016"',
+        'context.document.owner like "0192:*"',
+        '{ "==": resource.owner } == { "==": context.purpose }',
+    ],
+)
+def test_an_attribute_of_the_resource_is_found_by_whatever_way_it_is_reached(condition: str) -> None:
+    assert not only_compared(of(condition), ("resource", "owner"), {OWNER})
+
+
+@pytest.mark.parametrize(
     ("condition", "looked_at"),
     [
         ("context has token_jti", True),
