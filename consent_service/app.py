@@ -36,6 +36,7 @@ from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
 from consent_service.transparency.api import blueprint as transparency
 from consent_service.web import headers, logs
+from consent_service.web.certificate_names import Authorities
 from consent_service.web.current import provide
 from consent_service.web.session import ServerSessions
 from consent_service.web.texts import format_date, format_datetime
@@ -90,6 +91,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         agreements=book,
         readers=partial(search.readers, book=book),
     )
+    if settings.mtls_ca:
+        provide(app, Authorities(settings.mtls_ca))
     with app.app_context():
         provide(app, Sequencer.of(db.engine, settings, clock or SystemClock()))
     headers.init_app(app, https=settings.issuer.startswith("https:"))

@@ -18,7 +18,13 @@ from consent_service.errors import ConfigurationError, ServiceError
 from consent_service.grants.catalogue import CatalogueError
 from consent_service.policy.engine import PolicyError
 
-AUTH_METHODS = ("private_key_jwt", "client_secret_basic", "client_secret_post")
+AUTH_METHODS = (
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+    "client_secret_basic",
+    "client_secret_post",
+)
 KNOWN = (ConfigurationError, ServiceError, PolicyError, CatalogueError, commands.CommandError)
 
 
@@ -314,6 +320,14 @@ def client() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A JSON file with more client metadata (RFC 7591 section 2), for example post_logout_redirect_uris.",
 )
+@click.option(
+    "--certificate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="PEM: for self_signed_tls_client_auth the one to accept, for tls_client_auth the subject to accept.",
+)
+@click.option("--tls-subject-dn", help="For tls_client_auth: the certificate's subject, as RFC 4514 has it.")
+@click.option("--tls-san-dns", help="For tls_client_auth: a DNS name in the certificate.")
+@click.option("--certificate-bound", is_flag=True, help="Its tokens are bound to its certificate (RFC 8705).")
 @click.option("--client-id", default="", help="By default a random one.")
 @click.option("--dpop", is_flag=True, help="Its tokens are bound to a DPoP key (RFC 9449), never bearer's.")
 @click.option("--json", "as_json", is_flag=True)

@@ -17,6 +17,7 @@ from consent_service.grants.catalogue import Catalogue, CatalogueError
 from consent_service.ledger import signing, store
 from consent_service.ledger.model import Kind
 from consent_service.policy.engine import PolicyError, PolicySet
+from consent_service.web.certificate_names import Authorities
 
 TIMEOUT = 3.0  # seconds
 
@@ -35,6 +36,7 @@ def run(environ: Mapping[str, str]) -> int:
         ("catalogue", _catalogue),
         ("eID broker", _eid),
         ("business register", _register),
+        ("client certificates", _certificates),
     ]
     click.echo(f"ok       settings: issuer {settings.issuer}, sandbox {'on' if settings.sandbox else 'off'}")
     missing = 0
@@ -97,6 +99,17 @@ def _eid(settings: Settings) -> str:
     url = f"{settings.eid_issuer}/.well-known/openid-configuration"
     httpx2.get(url, timeout=TIMEOUT).raise_for_status()
     return settings.eid_issuer
+
+
+def _certificates(settings: Settings) -> str:
+    known = (
+        "known by name, by the authorities of CONSENT_MTLS_CA" if settings.mtls_ca else "known by thumbprint"
+    )
+    if settings.mtls_ca:
+        Authorities(settings.mtls_ca)
+    if settings.listener_secret:
+        return f"{known}; a proxy says which, by CONSENT_LISTENER_SECRET"
+    return f"{known}; with `serve --tls-cert`, else off"
 
 
 def _register(settings: Settings) -> str:

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 from sqlalchemy.orm import Session
 
 from consent_service.clock import SystemClock
-from consent_service.commands import CommandError
+from consent_service.commands import CommandError, certificates
 from consent_service.commands.database import transaction
 from consent_service.config import Settings
 from consent_service.grants import disputes
@@ -36,7 +36,10 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
     """Register one client; the answer is JSON or a sentence."""
     method = AuthMethod(options.get("auth", AuthMethod.PRIVATE_KEY_JWT))
     more = _read_json(options["metadata"]) if options.get("metadata") else {}
-    wants_key = method not in SECRET_METHODS and "jwks_uri" not in more
+    more = certificates.names(method, options) | more
+    wants_key = method not in SECRET_METHODS | {AuthMethod.TLS_CLIENT_AUTH} and "jwks_uri" not in more
+    if method is AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH and options.get("certificate"):
+        wants_key = False
     if (options["jwks"] and options["new_key"]) or wants_key != bool(options["jwks"] or options["new_key"]):
         raise CommandError(
             "give either --jwks FILE or --new-key FILE" if wants_key else f"{method} takes no key here"
@@ -210,6 +213,8 @@ def _new_key(path: Path) -> dict[str, Any]:
 def _keys(options: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("new_key"):
         return _new_key(options["new_key"])
+    if options.get("certificate") and options["auth"] == AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH:
+        return certificates.jwks(options["certificate"])
     return _read_json(options["jwks"]) if options["jwks"] else {}
 
 

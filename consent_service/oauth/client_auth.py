@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from authlib.oauth2.rfc6749 import InvalidClientError
 from flask import request
 
-from consent_service.oauth import assertion, client_secret
+from consent_service.oauth import assertion, certificate_auth, client_secret
 from consent_service.oauth.attempt import Attempt
 from consent_service.oauth.client import OAuthClient
 from consent_service.registry import limits
@@ -36,6 +36,13 @@ SHOWN: tuple[tuple[Callable[[Attempt], bool], Mapping[AuthMethod, Method]], ...]
     (
         lambda attempt: "client_secret" in attempt.form,
         {AuthMethod.CLIENT_SECRET_POST: client_secret.post},
+    ),
+    (
+        certificate_auth.is_shown,
+        {
+            AuthMethod.TLS_CLIENT_AUTH: certificate_auth.by_authority,
+            AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH: certificate_auth.self_signed,
+        },
     ),
 )
 """What a request can show, and which methods that can be."""

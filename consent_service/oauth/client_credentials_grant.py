@@ -27,7 +27,7 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
         """Issue a token, ten minutes long: for decisions, for the ledger, or for what a law opens.
 
         With a DPoP proof it is bound to that key (RFC 9449 section 5); a client that was registered
-        for bound tokens gets no other.
+        for tokens bound to a key, or to its certificate (RFC 8705 section 3.4), gets no other.
 
         :raises ServiceError: ``invalid_scope``, ``unauthorized_client``, ``invalid_dpop_proof``,
             ``invalid_authorization_details``
@@ -39,8 +39,8 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
         if (self.request.form.get("scope") or scope).split() != [scope]:
             raise ServiceError("invalid_scope", f"a {client.role}'s token has the scope {scope}")
         settings = current(Settings)
-        found = sender.proven(session(), f"{settings.issuer}/oauth/token", now())
-        if not found and client.dpop_bound:
+        found = sender.proven(session(), client, f"{settings.issuer}/oauth/token", now())
+        if client.dpop_bound and not found.jkt:
             raise ServiceError("invalid_dpop_proof", "this client's tokens are bound to a DPoP key")
         audience = (settings.issuer + path,)
         subject = tokens.Subject(client, client.client_id, audience, scope=scope, sender=found)
@@ -49,7 +49,7 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
     def _by_law(self, client: Client) -> dict[str, Any]:
         """Access that a law opens, for an authority's machine (RFC 9396 section 6, with no owner asked).
 
-        The token is bound to a DPoP key, as every token that opens data.
+        The token is bound to a key or a certificate, as every token that opens data.
         """
         if client.role is not ClientRole.PARTY:
             raise ServiceError("unauthorized_client", "this client is not a requesting party's")

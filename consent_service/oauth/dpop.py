@@ -7,10 +7,12 @@ import datetime as dt
 from flask import request
 from sqlalchemy.orm import Session
 
+from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.registry import used
 from consent_service.registry.nonces import Nonces
 from consent_service.verifier.errors import DPoPError
+from consent_service.web.certificate import called_at
 from consent_service.web.current import current
 
 
@@ -24,6 +26,7 @@ def proof_of_request(session: Session, url: str, now: dt.datetime) -> str | None
     if not proofs:
         return None
     try:
-        return used.proven_key(session, proofs, request.method, url, now, nonces=current(Nonces))
+        called = called_at(current(Settings), url)
+        return used.proven_key(session, proofs, request.method, called, now, nonces=current(Nonces))
     except DPoPError as error:
         raise ServiceError(error.error, str(error)) from error

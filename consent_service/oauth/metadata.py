@@ -9,19 +9,28 @@ from consent_service.grants.catalogue import Catalogue
 from consent_service.keys import ALGORITHM
 from consent_service.oauth.assertion import ALGORITHMS
 from consent_service.oauth.client_auth import SHOWN
+from consent_service.registry.model import CERTIFICATE_METHODS, AuthMethod
+from consent_service.web.certificate import mtls_aliases
 
 
 def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
     """The metadata document of this issuer."""
     base = f"{settings.issuer}/oauth"
-    methods = [method.value for _is_there, shown in SHOWN for method in shown]
-    return {
-        "issuer": settings.issuer,
+    off = set() if settings.listener_secret else set(CERTIFICATE_METHODS)
+    if not settings.mtls_ca:
+        off.add(AuthMethod.TLS_CLIENT_AUTH)
+    methods = [method.value for _is_there, shown in SHOWN for method in shown if method not in off]
+    by_form = {
         "pushed_authorization_request_endpoint": f"{base}/par",
-        "authorization_endpoint": f"{base}/authorize",
         "token_endpoint": f"{base}/token",
         "introspection_endpoint": f"{base}/introspect",
         "revocation_endpoint": f"{base}/revoke",
+    }
+    return {
+        "issuer": settings.issuer,
+        **by_form,
+        **mtls_aliases(settings, by_form),
+        "authorization_endpoint": f"{base}/authorize",
         "jwks_uri": f"{base}/jwks",
         "require_pushed_authorization_requests": True,
         "response_types_supported": ["code"],
@@ -34,6 +43,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "business_data_datatypes_supported": sorted(catalogue.data_sets),
         "scopes_supported": ["decisions", "ledger"],
         "dpop_signing_alg_values_supported": ALGORITHMS,
+        "tls_client_certificate_bound_access_tokens": bool(settings.listener_secret),
         "access_token_signing_alg_values_supported": [ALGORITHM],
         **{
             f"{endpoint}_endpoint_auth_{name}_supported": value

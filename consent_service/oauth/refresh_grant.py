@@ -55,7 +55,7 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         settings, moment = current(Settings), now()
         client = self.request.client.client
         found = sender.required(session(), client, f"{settings.issuer}/oauth/token", moment)
-        sender.must_be(found, token)
+        sender.must_be(found, token, client)
         grant = active_grant(session(), token.owner, token.grant_id, moment)
         subject = tokens.of_grant(client, grant, found, token.authorization_id)
         return 200, tokens.access_token(session(), settings, subject, moment), self.TOKEN_RESPONSE_HEADER

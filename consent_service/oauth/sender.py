@@ -11,15 +11,18 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.oauth import dpop
-from consent_service.registry.model import Client
+from consent_service.registry.model import CERTIFICATE_METHODS, Client
 from consent_service.registry.tokens import Token
+from consent_service.web import certificate
+from consent_service.web.current import current
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A DPoP key's thumbprint, a certificate's, or neither: then a token is a bearer's."""
+    """A DPoP key's thumbprint, a certificate's, or both; with neither a token is a bearer's."""
 
     jkt: str | None = None
     x5t: str | None = None
@@ -27,34 +30,56 @@ class Sender:
     def __bool__(self) -> bool:
         return bool(self.jkt or self.x5t)
 
+    @property
+    def confirmation(self) -> dict[str, str]:
+        """The ``cnf`` member (RFC 9449 section 6.1, RFC 8705 section 3.1); what is in it is all asked for."""
+        named = {"jkt": self.jkt, "x5t#S256": self.x5t}
+        return {name: value for name, value in named.items() if value}
+
 
 NOBODY = Sender()
 
 
-def proven(session: Session, url: str, now: dt.datetime) -> Sender:
+def proven(session: Session, client: Client, url: str, now: dt.datetime) -> Sender:
     """Who the present request proves to be, beside its client authentication.
 
+    A certificate counts for clients whose tokens are to be bound to one (RFC 8705 section 3.4), and
+    without one they get none. Anybody else's may be a browser's, or a company's own network's.
+
     :param url: the endpoint's own address, from the issuer and not from the Host header
-    :raises ServiceError: ``invalid_dpop_proof`` (RFC 9449 section 5)
+    :raises ServiceError: ``invalid_dpop_proof`` (RFC 9449 section 5), ``invalid_request``
     """
-    return Sender(jkt=dpop.proof_of_request(session, url, now))
+    jkt = dpop.proof_of_request(session, url, now)
+    if not client.certificate_bound:
+        return Sender(jkt)
+    x5t = certificate.presented_thumbprint(current(Settings))
+    if x5t is None:
+        raise ServiceError("invalid_request", "this client's tokens are bound to a certificate: show it")
+    return Sender(jkt, x5t)
 
 
-def required(session: Session, _client: Client, url: str, now: dt.datetime) -> Sender:
+def required(session: Session, client: Client, url: str, now: dt.datetime) -> Sender:
     """The same where a token that opens data is asked for: without a proof there is none.
 
-    :raises ServiceError: ``invalid_dpop_proof``
+    :raises ServiceError: ``invalid_dpop_proof``, ``invalid_request``
     """
-    found = proven(session, url, now)
-    if not found:
+    found = proven(session, client, url, now)
+    if not found or (client.dpop_bound and not found.jkt):
         raise ServiceError("invalid_dpop_proof", "a DPoP proof is required")
     return found
 
 
-def must_be(found: Sender, token: Token) -> None:
-    """Whether the sender is the one that a token is bound to.
+def must_be(found: Sender, token: Token, client: Client) -> None:
+    """Whether the sender is the one that a refresh token is bound to.
 
-    :raises ServiceError: ``invalid_dpop_proof``
+    1. To a DPoP key: that key.
+    2. To a certificate: a client that authenticates by certificates may have renewed its own, and has
+       just shown that the new one is its, too (RFC 8705 section 7.1). Anybody else shows the same.
+
+    :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``
     """
-    if found != Sender(token.jkt, token.x5t):
+    if found.jkt != token.jkt:
         raise ServiceError("invalid_dpop_proof", "a DPoP proof by the token's own key is required")
+    renewed = client.auth_method in CERTIFICATE_METHODS and found.x5t and token.x5t
+    if found.x5t != token.x5t and not renewed:
+        raise ServiceError("invalid_grant", "the token is bound to another certificate")

@@ -85,7 +85,7 @@ def access_token(session: Session, settings: Settings, subject: Subject, now: dt
     if subject.scope:
         claims["scope"] = answer["scope"] = subject.scope
     if sender:  # RFC 9449 section 6.1, RFC 8705 section 3.1
-        claims["cnf"] = {"jkt": sender.jkt} if sender.jkt else {"x5t#S256": sender.x5t}
+        claims["cnf"] = sender.confirmation
     if subject.grant:
         claims["authorization_details"] = answer["authorization_details"] = details_of(subject.grant)
         claims["grant_id"] = answer["grant_id"] = subject.grant.grant_id

@@ -28,6 +28,7 @@ from consent_service.policy.service import Answer, Holder, Stale
 from consent_service.registry import callers, tokens
 from consent_service.registry.callers import Unauthenticated
 from consent_service.registry.model import ClientRole
+from consent_service.web.certificate import called_at, mtls_aliases, presented_thumbprint
 from consent_service.web.current import current, now
 
 SCOPE = "decisions"
@@ -102,6 +103,7 @@ def metadata() -> Response:
         "search_resource_endpoint": f"{base}/search/resource",
         "search_action_endpoint": f"{base}/search/action",
         "supported_obligations": list(answers.OBLIGATIONS),
+        **mtls_aliases(settings, {"access_evaluation_endpoint": f"{base}/evaluation"}),
     }
     claims = {**document, "iss": settings.issuer, "iat": int(now().timestamp())}
     signed = keys.signer(reading(), settings.secret_key).sign(claims, typ="JWT")
@@ -157,7 +159,8 @@ def _holder() -> Holder:
         request.headers.getlist("Authorization"),
         request.headers.getlist("DPoP"),
         request.method,
-        settings.issuer + request.path,
+        called_at(settings, settings.issuer + request.path),
+        presented_thumbprint(settings),
     )
     name = tokens.digest(shown.token)
     seen = book.latest
@@ -173,7 +176,7 @@ def _holder() -> Holder:
             callers.prove(session, known, shown, moment)
         known.check(scope=SCOPE, audience=f"{settings.issuer}/access/v1", roles=HOLDERS)
         g.holder_proven = known
-    if g.holder_proven.jkt != known.jkt:
+    if (g.holder_proven.jkt, g.holder_proven.x5t) != (known.jkt, known.x5t):
         raise Unauthenticated("invalid_token", shown.scheme)
     return Holder(known.client, seen.epoch)
 

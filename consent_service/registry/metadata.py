@@ -13,6 +13,7 @@ from typing import Any
 
 from consent_service.config import check_origin
 from consent_service.errors import ServiceError
+from consent_service.web.certificate_names import KINDS, check_name
 
 Check = Callable[[Any], Any]
 SIGNING = ("ES256", "PS256", "EdDSA")
@@ -77,6 +78,19 @@ def _one_of(*values: str) -> Check:
     return check
 
 
+def _certificate_name(kind: str) -> Check:
+    def check(value: Any) -> str:
+        try:
+            check_name(kind, text := _text(value))
+        except ValueError:
+            raise ValueError("must be a name that a certificate can bear (RFC 8705 section 2.1.2)") from None
+        return text
+
+    return check
+
+
+TLS_NAMES = tuple(KINDS)
+"""Of these a client with tls_client_auth has exactly one."""
 MEMBERS: Mapping[str, Check] = {
     # RFC 7591 section 2
     "client_uri": _url,
@@ -111,12 +125,8 @@ MEMBERS: Mapping[str, Check] = {
     "authorization_signed_response_alg": _one_of("ES256", "PS256"),
     "require_signed_request_object": _boolean,
     "introspection_signed_response_alg": _one_of("ES256", "PS256"),
-    "tls_client_auth_subject_dn": _text,
-    "tls_client_auth_san_dns": _text,
-    "tls_client_auth_san_uri": _text,
-    "tls_client_auth_san_ip": _text,
-    "tls_client_auth_san_email": _text,
     "tls_client_certificate_bound_access_tokens": _boolean,
+    **{name: _certificate_name(name) for name in TLS_NAMES},
 }
 
 

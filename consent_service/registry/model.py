@@ -49,6 +49,7 @@ AUTH_METHODS: dict[Profile, frozenset[AuthMethod]] = {
     ),
 }
 """FAPI 2.0 section 5.3.2.1 takes no shared secret."""
+CERTIFICATE_METHODS = frozenset({AuthMethod.TLS_CLIENT_AUTH, AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH})
 SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
 
 
@@ -105,6 +106,11 @@ class Client:
     secret_hash: str | None = None
     """SHA-256 of the client's secret, in hex."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def certificate_bound(self) -> bool:
+        """``tls_client_certificate_bound_access_tokens`` (RFC 8705 section 3.4)."""
+        return bool(self.metadata.get("tls_client_certificate_bound_access_tokens"))
 
     @property
     def active(self) -> bool:

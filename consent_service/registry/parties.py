@@ -20,7 +20,7 @@ from consent_service.config import check_origin
 from consent_service.errors import ServiceError
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
-from consent_service.registry import identifiers, metadata
+from consent_service.registry import client_certificates, identifiers, metadata
 from consent_service.registry.model import (
     AUTH_METHODS,
     SECRET_METHODS,
@@ -83,7 +83,8 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
     if not name or len(name) > 200 or not name.isprintable():
         raise _metadata("a client's name has 1 to 200 printable characters")
     kept = metadata.checked(registration.metadata)
-    _check_way_in(registration, kept)
+    jwks = public_jwks(registration.jwks) if registration.jwks else {"keys": []}
+    _check_way_in(registration, kept, jwks)
     client_id = registration.client_id or f"{registration.role}-{uuid.uuid4().hex[:16]}"
     if session.get(ClientRow, client_id):
         raise _metadata(f"client {client_id} is registered already")
@@ -94,7 +95,7 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
         name=name,
         organisation_id=identifier,
         status=Standing.ACTIVE,
-        jwks=public_jwks(registration.jwks) if registration.jwks else {"keys": []},
+        jwks=jwks,
         redirect_uris=redirect_uris,
         created_at=now,
         dpop_bound=registration.dpop_bound,
@@ -112,13 +113,15 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
     return client
 
 
-def _check_way_in(registration: Registration, kept: Mapping[str, Any]) -> None:
+def _check_way_in(registration: Registration, kept: Mapping[str, Any], jwks: dict[str, Any]) -> None:
     """Whether a client of this kind can authenticate so, and has what it needs for that.
 
     1. Parties, holders and supervisors keep FAPI 2.0; only a client that signs people in may have the
        profile ``oidc``.
     2. The profile allows the method.
     3. A secret where the method has one, else a key or where keys are found.
+    4. With tls_client_auth exactly one name that its certificate bears (RFC 8705 section 2.1.2), with
+       self_signed_tls_client_auth a key that names a certificate (section 2.2.2).
     """
     profile, method = registration.profile, registration.auth_method
     if profile is Profile.OIDC and registration.role is not ClientRole.LOGIN:
@@ -132,6 +135,12 @@ def _check_way_in(registration: Registration, kept: Mapping[str, Any]) -> None:
     wants_keys = method in {AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH}
     if wants_keys and not registration.jwks and "jwks_uri" not in kept:
         raise _metadata(f"{method} needs jwks or jwks_uri")
+    names = [name for name in metadata.TLS_NAMES if name in kept]
+    if len(names) != (method is AuthMethod.TLS_CLIENT_AUTH):
+        raise _metadata(f"tls_client_auth has exactly one of {', '.join(metadata.TLS_NAMES)}, no other any")
+    unnamed = "jwks_uri" not in kept and not client_certificates.named(jwks)
+    if method is AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH and unnamed:
+        raise _metadata(f"{method} needs a key with x5c or x5t#S256")
 
 
 def introduce(session: Session, identifier: str, name: str, verified_by: str) -> bool:
@@ -338,12 +347,21 @@ def public_jwks(jwks: dict[str, Any]) -> dict[str, Any]:
             raise _metadata("a client's key must be asymmetric")
         if isinstance(key, RSAKey) and key.public_key.key_size < MINIMUM_RSA_BITS:
             raise _metadata(f"an RSA key has at least {MINIMUM_RSA_BITS} bits")
+    try:
+        for kept, given, key in zip(keys, jwks["keys"], imported, strict=True):
+            kept.update(client_certificates.fitting(given, key))
+    except ValueError as error:
+        raise _metadata(f"jwks: {error}") from error
     return {"keys": keys}
 
 
 def thumbprints(jwks: dict[str, Any]) -> list[str]:
-    """The keys of a set by their thumbprints (RFC 7638), sorted: what the ledger holds of them."""
-    return sorted(import_key(key).thumbprint() for key in jwks["keys"])
+    """The keys of a set by their thumbprints (RFC 7638), sorted, and then the certificates that they name.
+
+    That is what the ledger holds of them.
+    """
+    certificates = sorted(f"x5t#S256:{one}" for one in client_certificates.named(jwks))
+    return sorted(import_key(key).thumbprint() for key in jwks["keys"]) + certificates
 
 
 def _record(session: Session, kind: Kind, client: Client, now: dt.datetime) -> None:

@@ -25,6 +25,7 @@ from consent_service.ledger.tree import HASH_BYTES
 from consent_service.registry import callers
 from consent_service.registry.callers import Unauthenticated
 from consent_service.registry.model import ClientRole
+from consent_service.web.certificate import presented_thumbprint
 from consent_service.web.current import current, now
 
 SCOPE = "ledger"
@@ -129,9 +130,10 @@ def _may_read(row: PayloadRow) -> bool:
     headers = request.headers.getlist("Authorization")
     if not headers:
         return False
-    issuer = current(Settings).issuer
+    settings = current(Settings)
+    issuer, x5t = settings.issuer, presented_thumbprint(settings)
     proofs = request.headers.getlist("DPoP")
-    shown = callers.presented(headers, proofs, request.method, issuer + request.path)
+    shown = callers.presented(headers, proofs, request.method, issuer + request.path, x5t)
     known = callers.identify(reading(), shown, now())
     with writing() if known.jkt else nullcontext() as database:
         callers.prove(database, known, shown, now())

@@ -144,5 +144,7 @@ class DecisionClient:
             metadata = self._http.get(issuer + METADATA).raise_for_status().json()
             if metadata.get("policy_decision_point") != issuer:
                 raise ServiceFailed("the metadata names another decision point")
-            self._endpoint = str(metadata["access_evaluation_endpoint"])
+            aliases = {} if self._holder.signs else metadata.get("mtls_endpoint_aliases") or {}
+            name = "access_evaluation_endpoint"
+            self._endpoint = str(aliases.get(name) or metadata[name])
         return self._endpoint

@@ -116,10 +116,15 @@ class Authenticated:
     def __init__(self, service: Service, client_id: str, key: ClientKey | None) -> None:
         self.service, self.client_id, self._key = service, client_id, key
 
+    @property
+    def signs(self) -> bool:
+        """Whether it authenticates by assertions; else by its certificate."""
+        return self._key is not None
+
     def endpoint(self, name: str) -> str:
         """The endpoint's address; with a certificate, where one is asked for (RFC 8705 section 5)."""
         metadata = self.service.metadata()
-        aliases = {} if self._key else metadata.get("mtls_endpoint_aliases") or {}
+        aliases = {} if self.signs else metadata.get("mtls_endpoint_aliases") or {}
         return str(aliases.get(name) or metadata[name])
 
     def form(

@@ -12,6 +12,7 @@ import binascii
 import hmac
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -38,6 +39,23 @@ def presented(settings: Settings) -> x509.Certificate | None:
 
     :raises ServiceError: ``invalid_request``, step 3
     """
+    der = _shown(settings)
+    try:
+        return None if der is None else x509.load_der_x509_certificate(der)
+    except ValueError as error:
+        raise _unreadable(error) from error
+
+
+def presented_thumbprint(settings: Settings) -> str | None:
+    """The ``x5t#S256`` of the same certificate, which is all that a token's binding asks for.
+
+    :raises ServiceError: ``invalid_request``, where the header is malformed
+    """
+    der = _shown(settings)
+    return None if der is None else verifier.thumbprint(der)
+
+
+def _shown(settings: Settings) -> bytes | None:
     said = request.headers.getlist(SECRET_HEADER)
     if not settings.listener_secret or len(said) != 1:
         return None
@@ -49,11 +67,13 @@ def presented(settings: Settings) -> x509.Certificate | None:
     try:
         if len(values) != 1:
             raise ValueError("more than one Client-Cert header")
-        return x509.load_der_x509_certificate(decode(values[0]))
+        return decode(values[0])
     except ValueError as error:
-        raise ServiceError(
-            "invalid_request", "The client certificate can't be read.", detail=str(error)
-        ) from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: ValueError) -> ServiceError:
+    return ServiceError("invalid_request", "The client certificate can't be read.", detail=str(error))
 
 
 def thumbprint(certificate: x509.Certificate) -> str:
@@ -89,3 +109,22 @@ def _names(jwk: Mapping[str, Any], der: bytes) -> bool:
         except binascii.Error:
             return False
     return jwk.get("x5t#S256") == verifier.thumbprint(der)
+
+
+def mtls_aliases(settings: Settings, endpoints: Mapping[str, str]) -> dict[str, Any]:
+    """The metadata member that says where a certificate is asked for (RFC 8705 section 5).
+
+    Empty where one is asked for everywhere.
+    """
+    if not settings.mtls_url:
+        return {}
+    moved = {name: settings.mtls_url + url.removeprefix(settings.issuer) for name, url in endpoints.items()}
+    return {"mtls_endpoint_aliases": moved}
+
+
+def called_at(settings: Settings, url: str) -> str:
+    """The address of an endpoint as the client called it: ours, or its alias, and no third."""
+    alias = settings.mtls_url
+    if alias and request.host == urlsplit(alias).netloc:
+        return alias + url.removeprefix(settings.issuer)
+    return url

@@ -30,6 +30,11 @@ def current(kind: type[T]) -> T:
     return cast("T", current_app.extensions[KEY][kind])
 
 
+def optional(kind: type[T]) -> T | None:
+    """The same, or None where the factory gave none."""
+    return cast("T | None", current_app.extensions[KEY].get(kind))
+
+
 def now() -> dt.datetime:
     """The moment, by the application's clock."""
     return cast("Clock", current_app.extensions[KEY]["clock"]).now()

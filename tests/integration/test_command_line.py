@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from consent_service.cli import main
 from consent_service.config import from_environ
 from consent_service.errors import ConfigurationError
+from tests.certificates import issue
 from tests.world import World
 
 SECRET = "s" * 40
@@ -60,6 +61,9 @@ def test_production_refuses_to_start_until_everything_is_set_and_says_what_to_do
         ({"CONSENT_EID_ISSUER": "ftp://eid.example"}, "CONSENT_EID_ISSUER"),
         ({"CONSENT_LEDGER_ORIGIN": "a log"}, "CONSENT_LEDGER_ORIGIN"),
         ({"CONSENT_LEDGER_ORIGIN": "a+b"}, "CONSENT_LEDGER_ORIGIN"),
+        ({"CONSENT_LISTENER_SECRET": "short"}, "CONSENT_LISTENER_SECRET"),
+        ({"CONSENT_LISTENER_SECRET": "é" * 40}, "CONSENT_LISTENER_SECRET"),
+        ({"CONSENT_MTLS_URL": "http://mtls.example.no"}, "CONSENT_MTLS_URL"),
     ],
 )
 def test_a_wrong_setting_is_named(change: dict[str, str], said: str) -> None:
@@ -230,3 +234,59 @@ def test_wsgi_gives_the_application(home: dict[str, str]) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout.strip() == "200", done.stderr
+
+
+def test_a_client_is_registered_by_its_certificate(home: dict[str, str], tmp_path: Path) -> None:
+    run(home, "db", "upgrade")
+    shown = issue()
+    certificate, key = shown.write(tmp_path, "client")
+    register = (
+        "client",
+        "register",
+        "--role",
+        "holder",
+        "--name",
+        "ERP",
+        "--org",
+        "0192:923609016",
+        "--json",
+    )
+    subject = "CN=credit.bank.example.no,2.5.4.97=PSDNO-FSA-310041238,O=Nordhavn Bank ASA,C=NO"
+    bound = "tls_client_certificate_bound_access_tokens"
+    for more, expected in (
+        (("--auth", "self_signed_tls_client_auth", "--certificate", str(certificate)), {bound: True}),
+        (
+            ("--auth", "tls_client_auth", "--certificate", str(certificate)),
+            {bound: True, "tls_client_auth_subject_dn": subject},
+        ),
+        (("--auth", "tls_client_auth", "--tls-san-dns", "erp.example.no", "--dpop"), {bound: None}),
+        (("--new-key", str(tmp_path / "k.jwk"), "--certificate-bound"), {bound: True}),
+    ):
+        done = run(home, *register, *more)
+        assert done.exit_code == 0, done.output
+        answer = json.loads(done.output)
+        assert {name: answer.get(name) for name in expected} == expected
+    for more, said in (
+        (("--auth", "tls_client_auth"), "exactly one of"),
+        (("--auth", "tls_client_auth", "--certificate", str(key)), "not a certificate in PEM"),
+        (("--auth", "self_signed_tls_client_auth"), "--jwks FILE"),
+        (("--auth", "tls_client_auth", "--tls-subject-dn", "a bank"), "tls_client_auth_subject_dn"),
+    ):
+        done = run(home, *register, *more)
+        assert (done.exit_code, said in done.output) == (2, True), done.output
+    assert run(home, "ledger", "replay").exit_code == 0
+
+
+def test_authorities_that_can_t_be_read_are_said_by_the_doctor(home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("none")
+    done = run(home | {"CONSENT_MTLS_CA": str(tmp_path / "ca.pem")}, "doctor")
+    assert "MISSING  client certificates: CONSENT_MTLS_CA can't be used" in done.output
+
+
+def test_clients_with_certificates_need_a_name_of_their_own(home: dict[str, str], tmp_path: Path) -> None:
+    run(home, "db", "upgrade")
+    run(home, "keys", "rotate")
+    certificate, key = issue().write(tmp_path, "server")
+    same = home | {"CONSENT_MTLS_URL": "https://consent.example.no:8444"}
+    done = run(same, "serve", "--tls-cert", str(certificate), "--tls-key", str(key))
+    assert (done.exit_code, "another host name" in done.output) == (2, True), done.output
