@@ -35,6 +35,7 @@ from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
 from consent_service.transparency.api import blueprint as transparency
+from consent_service.upkeep.keeper import Keeper
 from consent_service.web import headers, logs
 from consent_service.web.current import provide
 from consent_service.web.session import ServerSessions
@@ -91,7 +92,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         readers=partial(search.readers, book=book),
     )
     with app.app_context():
-        provide(app, Sequencer.of(db.engine, settings, clock or SystemClock()))
+        provide(
+            app,
+            Sequencer.of(db.engine, settings, clock or SystemClock()),
+            Keeper.of(db.engine, settings, clock or SystemClock()),
+        )
     headers.init_app(app, https=settings.issuer.startswith("https:"))
     logs.init_app(app)
     oauth_server.init_app(app)

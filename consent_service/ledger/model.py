@@ -49,6 +49,9 @@ class Kind(StrEnum):
     GRANT_RESUMED = "grant.resumed"
     OWNER_DISPUTED = "owner.disputed"
     OWNER_SETTLED = "owner.settled"
+    KEY_ACTIVATED = "key.activated"
+    KEY_RETIRED = "key.retired"
+    KEY_WITHDRAWN = "key.withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from consent_service.ledger import append as ledger
@@ -125,8 +125,3 @@ def revoke_authorization(session: Session, authorization_id: str, now: dt.dateti
         .where(TokenRow.authorization_id == authorization_id, TokenRow.revoked_at.is_(None))
         .values(revoked_at=now)
     )
-
-
-def purge(session: Session, now: dt.datetime) -> None:
-    """Delete tokens past their end: nobody can be told anything about them but "not active"."""
-    session.execute(delete(TokenRow).where(TokenRow.expires_at < now))

@@ -179,8 +179,8 @@ def test_two_holders_can_t_claim_one_address(home: dict[str, str], tmp_path: Pat
 
 def test_keys_rotate_and_the_old_one_stays_published(home: dict[str, str]) -> None:
     run(home, "db", "upgrade")
-    first = run(home, "keys", "rotate").output.split()[-1]
-    second = run(home, "keys", "rotate").output.split()[-1]
+    arguments = ("keys", "rotate", "--alg", "ES256", "--now")
+    first, second = (run(home, *arguments).output.split()[-1] for _ in range(2))
     assert first != second
     from consent_service.app import create_app
 
@@ -191,6 +191,20 @@ def test_keys_rotate_and_the_old_one_stays_published(home: dict[str, str]) -> No
         from consent_service.db import db
 
         db.engine.dispose()
+
+
+@pytest.mark.parametrize(("value", "days"), [("", 90), ("P1D", 1), ("P365D", 365), ("never", None)])
+def test_how_long_a_signing_key_signs_is_a_setting(
+    home: dict[str, str], value: str, days: int | None
+) -> None:
+    found = from_environ(home | {"CONSENT_KEY_ROTATION": value}).key_rotation
+    assert (found.days if found else None) == days
+
+
+@pytest.mark.parametrize("value", ["P0D", "90", "P1M", "PT1H", "P-1D", "P1D ", "P٣D"])
+def test_a_rotation_that_is_no_number_of_days_stops_the_start(home: dict[str, str], value: str) -> None:
+    with pytest.raises(ConfigurationError, match="CONSENT_KEY_ROTATION"):
+        from_environ(home | {"CONSENT_KEY_ROTATION": value})
 
 
 def test_another_secret_key_does_not_open_the_database(home: dict[str, str]) -> None:

@@ -1,0 +1,54 @@
+"""keys that are announced and retire, whose turn upkeep is"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+MOMENT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("signing_key") as table:
+        table.alter_column(
+            "sealed_private_jwk",
+            new_column_name="sealed_private_key",
+            existing_type=sa.Text(),
+            existing_nullable=False,
+            nullable=True,
+        )
+        for name in ("activates_at", "activated_at", "withdrawn_at"):
+            table.add_column(sa.Column(name, MOMENT, nullable=True))
+    # The newest key signed, and every key of before did so since it was made.
+    op.execute("UPDATE signing_key SET activates_at = created_at, activated_at = created_at")
+    op.execute("UPDATE signing_key SET sealed_private_key = NULL WHERE retired_at IS NOT NULL")
+    with op.batch_alter_table("signing_key") as table:
+        table.alter_column("activates_at", existing_type=MOMENT, nullable=False)
+    op.create_table(
+        "upkeep_job",
+        sa.Column("job", sa.String(length=32), nullable=False),
+        sa.Column("due_at", MOMENT, nullable=False),
+        sa.Column("done_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("job", name=op.f("pk_upkeep_job")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("upkeep_job")
+    # What never signed and what has no private part is unknown to the tables of before; RSA keys too.
+    op.execute(
+        "DELETE FROM signing_key WHERE sealed_private_key IS NULL OR activated_at IS NULL OR algorithm <> 'ES256'"
+    )
+    with op.batch_alter_table("signing_key") as table:
+        for name in ("withdrawn_at", "activated_at", "activates_at"):
+            table.drop_column(name)
+        table.alter_column(
+            "sealed_private_key",
+            new_column_name="sealed_private_jwk",
+            existing_type=sa.Text(),
+            existing_nullable=True,
+            nullable=False,
+        )
