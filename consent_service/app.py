@@ -34,6 +34,8 @@ from consent_service.registry.eid import EidBroker
 from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.signals.status_list import Made
+from consent_service.signals.status_list import blueprint as status_lists
 from consent_service.transparency.api import blueprint as transparency
 from consent_service.upkeep.keeper import Keeper
 from consent_service.web import headers, logs
@@ -95,6 +97,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         provide(
             app,
             Sequencer.of(db.engine, settings, clock or SystemClock()),
+            Made(),
             Keeper.of(db.engine, settings, clock or SystemClock()),
         )
     headers.init_app(app, https=settings.issuer.startswith("https:"))
@@ -105,6 +108,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         oauth,
         decisions,
         transparency,
+        status_lists,
     ):  # they know their callers by keys and tokens, not by cookies
         csrf.exempt(machine_edge)
         app.register_blueprint(machine_edge)

@@ -9,6 +9,7 @@ from consent_service.grants.catalogue import Catalogue
 from consent_service.keys import ALGORITHM
 from consent_service.oauth.assertion import ALGORITHMS
 from consent_service.oauth.client_auth import SHOWN
+from consent_service.registry import status
 
 
 def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "introspection_endpoint": f"{base}/introspect",
         "revocation_endpoint": f"{base}/revoke",
         "jwks_uri": f"{base}/jwks",
+        "status_list_aggregation_endpoint": f"{settings.issuer}{status.PATH}",
         "require_pushed_authorization_requests": True,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

@@ -1,13 +1,20 @@
-"""keys that are announced and retire, whose turn upkeep is"""
+"""keys that are announced and retire, places in status lists, whose turn upkeep is"""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+PLACED = "status_list IS NOT NULL"
+LISTED = [
+    ("place", ["status_list", "status_index"], PLACED),
+    ("revoked", ["status_list"], f"{PLACED} AND revoked_at IS NOT NULL"),
+    ("grant_id", ["status_list", "grant_id"], PLACED),
+    ("client_id", ["status_list", "client_id"], PLACED),
+]
 MOMENT = sa.DateTime(timezone=True)
 
 
@@ -27,6 +34,24 @@ def upgrade() -> None:
     op.execute("UPDATE signing_key SET sealed_private_key = NULL WHERE retired_at IS NOT NULL")
     with op.batch_alter_table("signing_key") as table:
         table.alter_column("activates_at", existing_type=MOMENT, nullable=False)
+    op.add_column("token", sa.Column("status_list", sa.BigInteger(), nullable=True))
+    op.add_column("token", sa.Column("status_index", sa.Integer(), nullable=True))
+    for name, columns, where in LISTED:
+        op.create_index(
+            f"ix_token_status_list_{name}",
+            "token",
+            columns,
+            unique=name == "place",
+            sqlite_where=sa.text(where),
+            postgresql_where=sa.text(where),
+        )
+    op.create_index(
+        "ix_grant_version_changed",
+        "grant_version",
+        ["created_at"],
+        sqlite_where=sa.text("version > 1"),
+        postgresql_where=sa.text("version > 1"),
+    )
     op.create_table(
         "upkeep_job",
         sa.Column("job", sa.String(length=32), nullable=False),
@@ -38,6 +63,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("upkeep_job")
+    op.drop_index("ix_grant_version_changed", "grant_version")
+    for name, _columns, _where in LISTED:
+        op.drop_index(f"ix_token_status_list_{name}", "token")
+    op.drop_column("token", "status_index")
+    op.drop_column("token", "status_list")
     # What never signed and what has no private part is unknown to the tables of before; RSA keys too.
     op.execute(
         "DELETE FROM signing_key WHERE sealed_private_key IS NULL OR activated_at IS NULL OR algorithm <> 'ES256'"
