@@ -47,7 +47,9 @@ def upgrade(environ: Mapping[str, str]) -> str:
 def purge(settings: Settings) -> str:
     """Delete what has ended and can't be asked for again, all of it, without holding anybody up."""
     engine = create_engine(settings.database_url, poolclass=NullPool)
-    deleted, _ = upkeep.purge(engine, SystemClock().now(), wait=sleep)
+    now = SystemClock().now()
+    upkeep.lapse(engine, now, wait=sleep)
+    deleted, _ = upkeep.purge(engine, now, wait=sleep)
     return f"{deleted} rows that have ended are deleted; grants and the ledger stay"
 
 

@@ -83,8 +83,9 @@ def remember(session: Session, token: Token) -> bool:
         return True
     values |= {"status_list": token.place.number, "status_index": token.place.index}
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    done = session.execute(insert(TokenRow).values(**values).on_conflict_do_nothing())
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+    # The count of rows says nothing here: PostgreSQL's driver gives none for an insert.
+    stored = insert(TokenRow).values(**values).on_conflict_do_nothing().returning(TokenRow.token_hash)
+    return session.scalar(stored) is not None
 
 
 def find(session: Session, token: str) -> Token | None:

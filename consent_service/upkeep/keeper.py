@@ -20,7 +20,7 @@ from consent_service.db import writing_to
 from consent_service.keys import rotation
 from consent_service.keys.jws import generate
 from consent_service.upkeep import turns
-from consent_service.upkeep.purge import purge
+from consent_service.upkeep.purge import lapse, purge
 
 INTERVAL = 5.0  # seconds between looks
 PURGE = "purge"
@@ -68,6 +68,7 @@ class Keeper:
         with writing_to(self.engine) as session:
             if not turns.take(session, PURGE, now, LEASE):
                 return 0
+        lapse(self.engine, now, wait=self.stopped.wait)
         deleted, all_gone = purge(self.engine, now, wait=self.stopped.wait, seconds=PURGE_FOR)
         done = self.clock.now()
         with writing_to(self.engine) as session:

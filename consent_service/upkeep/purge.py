@@ -16,8 +16,10 @@ from sqlalchemy import ColumnElement, Engine, delete, exists, func, literal_colu
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from consent_service.db import Base, writing_to
+from consent_service.grants import service
 from consent_service.grants.model import Status
 from consent_service.grants.store import RequestRow
+from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.registry.store import TokenRow
 from consent_service.registry.used import UsedRow
@@ -44,6 +46,9 @@ class Ended:
     when: tuple[ColumnElement[bool], ...] = ()
 
 
+UNANSWERED = (Status.REQUESTED, Status.OPEN)
+LAPSED_AFTER = dt.timedelta(minutes=5)
+LAPSED_AT_ONCE = 100
 ANSWERED = (Status.ACTIVE, Status.DECLINED, Status.LAPSED)
 ENDED: tuple[Ended, ...] = (
     # A status list gives no place of its own twice, so its tokens stay until it has ended too.
@@ -51,7 +56,7 @@ ENDED: tuple[Ended, ...] = (
     Ended(UsedRow, UsedRow.expires_at, dt.timedelta()),
     Ended(SessionRow, SessionRow.expires_at, dt.timedelta()),
     # A code that comes a second time ends what it gave (RFC 6749 section 4.1.2): so long it is known.
-    Ended(AuthorizationRow, AuthorizationRow.begin_before, dt.timedelta(days=1)),
+    Ended(AuthorizationRow, AuthorizationRow.begin_before, dt.timedelta(days=7)),
     # The ledger tells of requests; the rows serve pages that a person may come back to.
     Ended(
         RequestRow,
@@ -108,6 +113,29 @@ def purge(
                 return deleted, False
             bite = bite.after(took)
     return deleted, True
+
+
+def lapse(engine: Engine, now: dt.datetime, *, wait: Wait) -> int:
+    """Record of requests that nobody answered that their time ran out; returns how many.
+
+    Whoever looks at one records it too; this is for those that nobody looks at again.
+    """
+    lapsed = 0
+    overdue = (
+        select(RequestRow.request_id)
+        .where(RequestRow.status.in_(UNANSWERED), RequestRow.expires_at < now - LAPSED_AFTER)
+        .order_by(RequestRow.expires_at)
+        .limit(LAPSED_AT_ONCE)
+    )
+    while True:
+        with writing_to(engine) as session:
+            ids = session.scalars(overdue).all()
+            hold(session, *map(of_request, ids))
+            for request_id in ids:
+                service.lapse(session, request_id, now)
+        lapsed += len(ids)
+        if len(ids) < LAPSED_AT_ONCE or wait(AIM):
+            return lapsed
 
 
 def take(session: Session, ended: Ended, now: dt.datetime, most: int) -> int:

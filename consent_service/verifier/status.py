@@ -180,7 +180,7 @@ def _unpack(status_list: Mapping[str, Any] | object) -> tuple[int, bytes]:
     if not isinstance(status_list, Mapping):
         raise Refused("the status list can't be read")
     bits, text = status_list.get("bits"), status_list.get("lst")
-    if bits not in {1, 2, 4, 8} or isinstance(bits, bool) or not isinstance(text, str):
+    if type(bits) is not int or bits not in {1, 2, 4, 8} or not isinstance(text, str):
         raise Refused("the status list can't be read")
     unpacking = zlib.decompressobj()
     try:
@@ -189,4 +189,4 @@ def _unpack(status_list: Mapping[str, Any] | object) -> tuple[int, bytes]:
         raise Refused("the status list can't be read") from error
     if not unpacking.eof:
         raise Refused("the status list is cut short or too long")
-    return int(bits), packed
+    return bits, packed

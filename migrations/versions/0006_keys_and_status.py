@@ -45,6 +45,7 @@ def upgrade() -> None:
             sqlite_where=sa.text(where),
             postgresql_where=sa.text(where),
         )
+    op.create_index("ix_authorization_begin_before", "authorization", ["begin_before"])
     op.create_index(
         "ix_grant_version_changed",
         "grant_version",
@@ -64,6 +65,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("upkeep_job")
     op.drop_index("ix_grant_version_changed", "grant_version")
+    op.drop_index("ix_authorization_begin_before", "authorization")
     for name, _columns, _where in LISTED:
         op.drop_index(f"ix_token_status_list_{name}", "token")
     op.drop_column("token", "status_index")
