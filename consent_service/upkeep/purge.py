@@ -102,8 +102,8 @@ def purge(
     for one in ended:
         bite = Bite()
         while True:
-            begun = monotonic()
             with writing_to(engine) as session:
+                begun = monotonic()  # not before: waiting for others is no reason for a smaller bite
                 gone = take(session, one, now, bite.rows)
             took = monotonic() - begun
             deleted += gone
