@@ -21,6 +21,7 @@ from consent_service.grants.model import Status
 from consent_service.grants.store import RequestRow
 from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
+from consent_service.registry.limits import TriesRow
 from consent_service.registry.store import TokenRow
 from consent_service.registry.used import UsedRow
 from consent_service.web.session import SessionRow
@@ -54,6 +55,7 @@ ENDED: tuple[Ended, ...] = (
     # A status list gives no place of its own twice, so its tokens stay until it has ended too.
     Ended(TokenRow, TokenRow.expires_at, dt.timedelta(minutes=30)),
     Ended(UsedRow, UsedRow.expires_at, dt.timedelta()),
+    Ended(TriesRow, TriesRow.ends_at, dt.timedelta()),
     Ended(SessionRow, SessionRow.expires_at, dt.timedelta()),
     # A code that comes a second time ends what it gave (RFC 6749 section 4.1.2): so long it is known.
     Ended(AuthorizationRow, AuthorizationRow.begin_before, dt.timedelta(days=7)),

@@ -72,7 +72,7 @@ def lists(answer: str | None) -> tuple[StatusLists, Peer]:
 
 
 def token(index: int = 0, uri: str = URI) -> AccessToken:
-    return AccessToken("bank", "0192:310028142", "g1", "t1", "thumb", {}, (uri, index))
+    return AccessToken("bank", "0192:310028142", "g1", "t1", "thumb", None, {}, (uri, index))
 
 
 def later(seconds: float) -> dt.datetime:
@@ -200,7 +200,7 @@ def test_lists_that_have_ended_are_forgotten() -> None:
 def test_refuse_lets_pass_what_holds_and_what_nothing_is_known_of() -> None:
     checked, peer = lists(signed())
     checked.refuse(token(0), NOW)
-    checked.refuse(AccessToken("bank", "o", "g1", "t1", "thumb", {}), NOW)
+    checked.refuse(AccessToken("bank", "o", "g1", "t1", "thumb", None, {}), NOW)
     for index, word in ((1, "revoked"), (2, "suspended")):
         with pytest.raises(Refused, match=word):
             checked.refuse(token(index), NOW)
