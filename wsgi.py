@@ -17,7 +17,7 @@ application = create_app(from_environ(os.environ))
 with application.app_context():
     sequencer, keeper = current(Sequencer), current(Keeper)
 sequencer.prepare()
-keeper.keys()
+keeper.attempt(keeper.keys)
 sequencer.start()
 keeper.start()
 gc.freeze()

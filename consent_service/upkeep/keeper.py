@@ -7,6 +7,7 @@ when the lease has run out.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
@@ -77,14 +78,18 @@ class Keeper:
             )
         return deleted
 
+    def attempt(self, job: Callable[[], object]) -> None:
+        """Do a job; whatever goes wrong is logged and tried again at the next look."""
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001  (the next look takes everything from the tables again)
+            structlog.get_logger().error("upkeep", job=job.__name__, exception=type(error).__name__)
+
     def run(self) -> None:
-        """Look until :attr:`stopped`; whatever goes wrong is logged and tried again."""
+        """Look until :attr:`stopped`."""
         while not self.stopped.wait(INTERVAL):
-            for job in (self.keys, self.tables):
-                try:
-                    job()
-                except Exception as error:  # noqa: BLE001  (the next look takes everything from the tables again)
-                    structlog.get_logger().error("upkeep", job=job.__name__, exception=type(error).__name__)
+            self.attempt(self.keys)
+            self.attempt(self.tables)
 
     def start(self) -> Thread:
         """Run in a thread of its own, which ends with the process."""

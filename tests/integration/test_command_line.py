@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import create_engine
 
 from consent_service.cli import main
 from consent_service.config import from_environ
@@ -228,6 +229,22 @@ def test_doctor_says_what_is_missing(home: dict[str, str]) -> None:
     assert done.exit_code == 1
     assert "MISSING  database" in done.output
     assert "ok       policies" in done.output
+
+
+def test_doctor_says_whether_anybody_looks_after_keys_and_tables(home: dict[str, str]) -> None:
+    run(home, "db", "upgrade")
+    run(home, "keys", "rotate")
+    assert "ok       upkeep: begins with the first start" in run(home, "doctor").output
+    engine = create_engine(from_environ(home).database_url)
+    with engine.begin() as connection:
+        done = "INSERT INTO upkeep_job VALUES ('purge', '2026-06-01 12:00:00', '2026-06-01 12:00:00')"
+        connection.exec_driver_sql(done)
+    assert "ok       upkeep: tables last purged 2026-06-01T12:00" in run(home, "doctor").output
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE signing_key SET activated_at = '2020-01-01 12:00:00'")
+    engine.dispose()
+    output = run(home, "doctor").output
+    assert "MISSING  upkeep: no worker looks after the signing keys for ES256, PS256, RS256" in output
 
 
 def test_wsgi_gives_the_application(home: dict[str, str]) -> None:
