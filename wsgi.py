@@ -6,6 +6,7 @@ import os
 from consent_service.app import create_app
 from consent_service.config import from_environ
 from consent_service.ledger.sequencer import Sequencer
+from consent_service.upkeep.keeper import Keeper
 from consent_service.web import logs
 from consent_service.web.current import current
 
@@ -14,7 +15,9 @@ logs.configure()
 gc.set_threshold(20_000, 20, 20)
 application = create_app(from_environ(os.environ))
 with application.app_context():
-    sequencer = current(Sequencer)
+    sequencer, keeper = current(Sequencer), current(Keeper)
 sequencer.prepare()
+keeper.attempt(keeper.keys)
 sequencer.start()
+keeper.start()
 gc.freeze()

@@ -34,7 +34,10 @@ from consent_service.registry.eid import EidBroker
 from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.signals.status_list import Made
+from consent_service.signals.status_list import blueprint as status_lists
 from consent_service.transparency.api import blueprint as transparency
+from consent_service.upkeep.keeper import Keeper
 from consent_service.web import headers, logs
 from consent_service.web.certificate_names import Authorities
 from consent_service.web.current import provide
@@ -94,7 +97,12 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     if settings.mtls_ca:
         provide(app, Authorities(settings.mtls_ca))
     with app.app_context():
-        provide(app, Sequencer.of(db.engine, settings, clock or SystemClock()))
+        provide(
+            app,
+            Sequencer.of(db.engine, settings, clock or SystemClock()),
+            Made(),
+            Keeper.of(db.engine, settings, clock or SystemClock()),
+        )
     headers.init_app(app, https=settings.issuer.startswith("https:"))
     logs.init_app(app)
     oauth_server.init_app(app)
@@ -103,6 +111,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         oauth,
         decisions,
         transparency,
+        status_lists,
     ):  # they know their callers by keys and tokens, not by cookies
         csrf.exempt(machine_edge)
         app.register_blueprint(machine_edge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from consent_service import commands
 from consent_service.config import from_environ, policy_dir_from
 from consent_service.errors import ConfigurationError, ServiceError
 from consent_service.grants.catalogue import CatalogueError
+from consent_service.keys.jws import Algorithm
 from consent_service.policy.engine import PolicyError
 
 AUTH_METHODS = (
@@ -93,7 +95,7 @@ def database_upgrade() -> None:
 @database.command("purge")
 @clear
 def database_purge() -> None:
-    """Delete ended tokens, used proofs and sessions; run it daily."""
+    """Delete all that has ended at once; the running service does it by itself, a little at a time."""
     from consent_service.commands import database as command
 
     click.echo(command.purge(from_environ(os.environ)))
@@ -116,12 +118,47 @@ def keys() -> None:
 
 
 @keys.command("rotate")
+@click.option(
+    "--alg",
+    "algorithms",
+    multiple=True,
+    type=click.Choice([one.value for one in Algorithm]),
+    help="By default all.",
+)
+@click.option("--now", "at_once", is_flag=True, help="Don't announce it first: the key before it was stolen.")
 @clear
-def keys_rotate() -> None:
-    """Make a new signing key; the one before it stays published until its last token ends."""
-    from consent_service.commands import database as command
+def keys_rotate(algorithms: tuple[str, ...], *, at_once: bool) -> None:
+    """Make new signing keys; those before them stay published until the last of their tokens ends."""
+    from consent_service.commands import keys as command
 
-    click.echo(f"signing with {command.rotate_key(from_environ(os.environ))}")
+    wanted = [Algorithm(one) for one in algorithms] or list(Algorithm)
+    for line in command.rotate(from_environ(os.environ), wanted, at_once=at_once):
+        click.echo(line)
+
+
+@keys.command("withdraw")
+@click.argument("kid")
+@clear
+def keys_withdraw(kid: str) -> None:
+    """Publish a retired key no more: what it signed counts no longer."""
+    from consent_service.commands import keys as command
+
+    click.echo(command.withdraw(from_environ(os.environ), kid))
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@clear
+def keys_list(*, as_json: bool) -> None:
+    """Every signing key there ever was, newest first."""
+    from consent_service.commands import keys as command
+
+    listed = command.listed(from_environ(os.environ))
+    if as_json:
+        click.echo(json.dumps(listed, indent=2))
+        return
+    for one in listed:
+        click.echo(f"{one['algorithm']}  {one['state']:9}  since {one['signs_from']}  {one['kid']}")
 
 
 @main.group()

@@ -6,6 +6,8 @@ with one line that names it. No secret has a default outside the sandbox.
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from consent_service.errors import ConfigurationError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SECRET_KEY_LENGTH = 32  # characters; `openssl rand -base64 32` gives 44
+KEY_ROTATION = "P90D"
 POLICIES = Path(__file__).resolve().parent.parent / "policies"
 
 
@@ -40,6 +43,8 @@ class Settings:
     listener_secret: str = ""
     mtls_ca: Path | None = None
     mtls_url: str = ""
+    key_rotation: dt.timedelta | None = None
+    """How long a signing key signs; None for ever."""
 
     @property
     def log(self) -> str:
@@ -89,6 +94,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         listener_secret=_listener_secret(environ.get("CONSENT_LISTENER_SECRET", "")),
         mtls_ca=Path(value).resolve() if (value := environ.get("CONSENT_MTLS_CA", "")) else None,
         mtls_url=_url(environ, "CONSENT_MTLS_URL"),
+        key_rotation=_period(environ.get("CONSENT_KEY_ROTATION") or KEY_ROTATION),
     )
 
 
@@ -130,6 +136,17 @@ def _origin(value: str) -> str:
             f"CONSENT_LEDGER_ORIGIN must have no space, no plus sign and at most 255 characters: {value!r}"
         )
     return value
+
+
+def _period(value: str) -> dt.timedelta | None:
+    if value == "never":
+        return None
+    days = re.fullmatch(r"P(\d{1,4})D", value, re.ASCII)
+    if days is None or int(days[1]) == 0:
+        raise ConfigurationError(
+            f"CONSENT_KEY_ROTATION must be a number of days such as P90D, or never: {value!r}"
+        )
+    return dt.timedelta(days=int(days[1]))
 
 
 def _secret_key(value: str, home: Path, *, sandbox: bool) -> str:

@@ -6,6 +6,7 @@ import atexit
 import base64
 import contextlib
 import datetime as dt
+import functools
 import hashlib
 import json
 import re
@@ -144,7 +145,8 @@ class World:
         with app.app_context():
             current(Sequencer).prepare()
         with app.app_context(), writing() as session:
-            keys.rotate(session, settings.secret_key, clock.now())
+            for key in signing_keys():
+                keys.rotate(session, settings.secret_key, key, clock.now())
         made = cls(app, clock, None, None)  # type: ignore[arg-type]
         made.bank = made.register(ClientRole.PARTY, "Nordhavn Bank ASA", "0192:310041238")
         made.license("0192:310041238")
@@ -314,6 +316,12 @@ class World:
     def revoke(self, browser: FlaskClient, grant_id: str) -> TestResponse:
         page = browser.get(f"/grants/{grant_id}")
         return browser.post(f"/grants/{grant_id}/revoke", data={"csrf_token": csrf(page)})
+
+
+@functools.cache
+def signing_keys() -> list[keys.SigningKey]:
+    """A key of each algorithm, made once: RSA's take long, and every test makes a world."""
+    return [keys.generate(algorithm) for algorithm in keys.Algorithm]
 
 
 def csrf(page: TestResponse) -> str:

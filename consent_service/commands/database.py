@@ -1,9 +1,10 @@
-"""Tables, signing keys and the ledger, from the command line."""
+"""Tables, from the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from time import sleep
 
 from alembic import command as alembic
 from alembic.config import Config
@@ -14,15 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from consent_service import keys
 from consent_service.clock import SystemClock
 from consent_service.commands import CommandError
 from consent_service.config import Settings, database_url_from
 from consent_service.db import WRITE
-from consent_service.ledger import append as ledger
-from consent_service.ledger.model import Kind
-from consent_service.registry import limits, tokens, used
-from consent_service.web import session as web_session
+from consent_service.upkeep import purge as upkeep
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 
@@ -48,15 +45,12 @@ def upgrade(environ: Mapping[str, str]) -> str:
 
 
 def purge(settings: Settings) -> str:
-    """Delete what has ended and can't be asked for again: tokens, used jtis, sessions."""
+    """Delete what has ended and can't be asked for again, all of it, without holding anybody up."""
+    engine = create_engine(settings.database_url, poolclass=NullPool)
     now = SystemClock().now()
-    with transaction(settings.database_url) as session:
-        tokens.purge(session, now)
-        used.purge(session, now)
-        limits.purge(session, now)
-        web_session.purge(session, now)
-        session.commit()
-    return "what has ended is deleted; grants and the ledger stay"
+    upkeep.lapse(engine, now, wait=sleep)
+    deleted, _ = upkeep.purge(engine, now, wait=sleep)
+    return f"{deleted} rows that have ended are deleted; grants and the ledger stay"
 
 
 def is_current(url: str) -> bool:
@@ -66,16 +60,6 @@ def is_current(url: str) -> bool:
         found = MigrationContext.configure(connection).get_current_revision()
     engine.dispose()
     return found == ScriptDirectory.from_config(alembic_config(url)).get_current_head()
-
-
-def rotate_key(settings: Settings) -> str:
-    """Make a new signing key, with its ledger entry; return its kid."""
-    now = SystemClock().now()
-    with transaction(settings.database_url) as session:
-        kid = keys.rotate(session, settings.secret_key, now)
-        ledger.append(session, Kind.KEY_CREATED, {"kid": kid, "algorithm": keys.ALGORITHM}, now=now)
-        session.commit()
-    return kid
 
 
 def transaction(url: str) -> Session:

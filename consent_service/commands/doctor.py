@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 
 import click
@@ -10,16 +11,22 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from consent_service.clock import SystemClock, rfc3339
 from consent_service.commands import serve
 from consent_service.config import Settings, from_environ
 from consent_service.errors import ConfigurationError
 from consent_service.grants.catalogue import Catalogue, CatalogueError
+from consent_service.keys.rotation import due
 from consent_service.ledger import signing, store
 from consent_service.ledger.model import Kind
 from consent_service.policy.engine import PolicyError, PolicySet
+from consent_service.upkeep import turns
+from consent_service.upkeep.keeper import PURGE
 from consent_service.web.certificate_names import Authorities
 
 TIMEOUT = 3.0  # seconds
+UNNOTICED = dt.timedelta(minutes=5)
+"""How long a key may be due before it means that nobody looks."""
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -32,6 +39,7 @@ def run(environ: Mapping[str, str]) -> int:
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("database and signing key", _database),
         ("ledger", _ledger),
+        ("upkeep", _upkeep),
         ("policies", _policies),
         ("catalogue", _catalogue),
         ("eID broker", _eid),
@@ -66,6 +74,21 @@ def _ledger(settings: Settings) -> str:
     if head.halted:
         raise ConfigurationError(head.halted)
     return f"{head.size} entries, key {key or 'not made yet: the first start makes it'}"
+
+
+def _upkeep(settings: Settings) -> str:
+    engine = create_engine(settings.database_url)
+    try:
+        with Session(engine) as session:
+            done = turns.done_at(session, PURGE)
+            waiting = due(session, SystemClock().now() - UNNOTICED, settings.key_rotation)
+    except SQLAlchemyError as error:
+        raise ConfigurationError(f"it can't be read: {type(error).__name__}") from error
+    finally:
+        engine.dispose()
+    if waiting and done:
+        raise ConfigurationError(f"no worker looks after the signing keys for {', '.join(sorted(waiting))}")
+    return f"tables last purged {rfc3339(done)[:16]}" if done else "begins with the first start"
 
 
 def _policies(settings: Settings) -> str:

@@ -16,13 +16,14 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent_service import keys
 from consent_service.clock import SystemClock
-from consent_service.commands import CommandError, database, programs, tls
+from consent_service.commands import CommandError, database, keys, programs, tls
 from consent_service.commands import ledger as log
 from consent_service.commands.programs import Program
 from consent_service.config import Settings, from_environ
 from consent_service.errors import ConfigurationError
+from consent_service.keys.rotation import due
+from consent_service.keys.signing import check_opens
 from consent_service.listener.context import EVERYBODY
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
@@ -78,15 +79,12 @@ def _front(listen: Listen, settings: Settings) -> AbstractContextManager[tuple[P
 
 
 def prepare(environ: Mapping[str, str]) -> None:
-    """In the sandbox, make what an operator would make: tables and a signing key."""
+    """In the sandbox, make what an operator would make: tables and signing keys."""
     database.upgrade(environ)
     settings = from_environ(environ)
     with database.transaction(settings.database_url) as session:
-        try:
-            keys.signer(session, settings.secret_key)
-        except ConfigurationError:
-            session.rollback()
-            database.rotate_key(settings)
+        missing = due(session, SystemClock().now(), None)
+    list(keys.rotate(settings, sorted(missing)))
 
 
 def check_ready(settings: Settings) -> None:
@@ -101,7 +99,7 @@ def check_ready(settings: Settings) -> None:
     if not current:
         raise ConfigurationError("the database is not up to date: run `consent-service db upgrade`")
     with database.transaction(settings.database_url) as session:
-        keys.signer(session, settings.secret_key)
+        check_opens(session, settings.secret_key)
 
 
 def publish_policies(settings: Settings) -> None:

@@ -10,7 +10,20 @@ import datetime as dt
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, Select, String, Text, bindparam, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Index,
+    Select,
+    String,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
@@ -75,6 +88,13 @@ class GrantRow(Base):
     __table_args__ = (
         Index("ix_grant_version_owner_client_id", "owner", "client_id"),
         Index("ix_grant_version_grant_id", "grant_id"),
+        # What changed lately; a grant's first version is no change.
+        Index(
+            "ix_grant_version_changed",
+            "created_at",
+            sqlite_where=text("version > 1"),
+            postgresql_where=text("version > 1"),
+        ),
     )
 
     def to_model(self) -> Grant:
@@ -233,6 +253,12 @@ def _remember(rows: list[Any]) -> list[Grant]:
         _versions.clear()
     _versions.update({(one.owner, one.grant_id, one.version, one.entry_id): one for one in read})
     return read
+
+
+def versions_of(session: Session, ids: Collection[str]) -> list[Grant]:
+    """Every version of the grants with these ids, oldest first."""
+    rows = sorted(_of_ids(session, _VERSIONS_OF, ids), key=lambda row: row.version)
+    return [_grant(row) for row in rows]
 
 
 def current_of_owner(session: Session, owner: str, client_id: str | None = None) -> list[Grant]:

@@ -52,6 +52,9 @@ class Kind(StrEnum):
     HOLDER_SERVES = "holder.serves"
     HOLDER_SERVES_NO_MORE = "holder.serves_no_more"
     HOLDER_SERVES_EVERYBODY = "holder.serves_everybody"
+    KEY_ACTIVATED = "key.activated"
+    KEY_RETIRED = "key.retired"
+    KEY_WITHDRAWN = "key.withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

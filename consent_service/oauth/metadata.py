@@ -9,6 +9,7 @@ from consent_service.grants.catalogue import Catalogue
 from consent_service.keys import ALGORITHM
 from consent_service.oauth.assertion import ALGORITHMS
 from consent_service.oauth.client_auth import SHOWN
+from consent_service.registry import status
 from consent_service.registry.model import CERTIFICATE_METHODS, AuthMethod
 from consent_service.web.certificate import mtls_aliases
 
@@ -32,6 +33,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         **mtls_aliases(settings, by_form),
         "authorization_endpoint": f"{base}/authorize",
         "jwks_uri": f"{base}/jwks",
+        "status_list_aggregation_endpoint": f"{settings.issuer}{status.PATH}",
         "require_pushed_authorization_requests": True,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

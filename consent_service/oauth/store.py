@@ -34,7 +34,7 @@ class AuthorizationRow(Base):
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     code_challenge: Mapped[str | None] = mapped_column(String(128))
     jkt: Mapped[str | None] = mapped_column(String(64))
-    begin_before: Mapped[dt.datetime] = mapped_column(Instant)
+    begin_before: Mapped[dt.datetime] = mapped_column(Instant, index=True)
     returned_at: Mapped[dt.datetime | None] = mapped_column(Instant)
     code_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     code_expires_at: Mapped[dt.datetime | None] = mapped_column(Instant)

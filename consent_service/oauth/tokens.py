@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from consent_service import keys
 from consent_service.config import Settings
+from consent_service.errors import ServiceError
 from consent_service.grants.model import Grant, Mode, terms_to_json
 from consent_service.oauth.sender import NOBODY, Sender
-from consent_service.registry import tokens
+from consent_service.registry import status, tokens
 from consent_service.registry.model import Client, ClientRole
+from consent_service.registry.status import Place
 
-ACCESS_LIFE = dt.timedelta(minutes=10)
+ACCESS_LIFE = status.LONGEST
 DECISIONS = "decisions"
 """The scope with which a holder asks for decisions."""
 LEDGER = "ledger"
@@ -89,9 +91,19 @@ def access_token(session: Session, settings: Settings, subject: Subject, now: dt
     if subject.grant:
         claims["authorization_details"] = answer["authorization_details"] = details_of(subject.grant)
         claims["grant_id"] = answer["grant_id"] = subject.grant.grant_id
-    token = keys.signer(session, settings.secret_key).sign(claims, typ="at+jwt")
-    _remember(session, "access_token", token, subject, jti, now, now + life)
-    return {"access_token": token, "expires_in": expires - issued, **answer}
+    signer = keys.signer(session, settings.secret_key)
+    for place in status.places(now) if subject.grant else (None,):
+        if place:
+            claims["status"] = status_claim(settings.issuer, place)
+        token = signer.sign(claims, typ="at+jwt")
+        if _remember(session, "access_token", token, subject, jti, now, now + life, place):
+            return {"access_token": token, "expires_in": expires - issued, **answer}
+    raise ServiceError("temporarily_unavailable", "too many tokens at once: ask again", status=503)
+
+
+def status_claim(issuer: str, place: Place) -> dict[str, Any]:
+    """Where a holder can see whether the token still holds (draft-ietf-oauth-status-list section 6.2)."""
+    return {"status_list": {"idx": place.index, "uri": status.address(issuer, place.number)}}
 
 
 def refresh_token(session: Session, subject: Subject, now: dt.datetime) -> str | None:
@@ -114,8 +126,9 @@ def _remember(
     jti: str,
     now: dt.datetime,
     expires_at: dt.datetime,
-) -> None:
-    tokens.remember(
+    place: Place | None = None,
+) -> bool:
+    return tokens.remember(
         session,
         tokens.Token(
             token_hash=tokens.digest(token),
@@ -131,5 +144,6 @@ def _remember(
             grant_id=subject.grant.grant_id if subject.grant else None,
             jkt=subject.sender.jkt,
             x5t=subject.sender.x5t,
+            place=place,
         ),
     )

@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, String, delete, select, update
+from sqlalchemy import Integer, String, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -96,8 +96,3 @@ def network(address: str | None) -> str:
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
     return str(found)
-
-
-def purge(session: Session, now: dt.datetime) -> None:
-    """Forget windows that are over."""
-    session.execute(delete(TriesRow).where(TriesRow.ends_at < now))

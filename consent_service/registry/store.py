@@ -5,7 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from consent_service.db import Base, Instant
@@ -158,6 +169,13 @@ class RepresentationRow(Base):
     __table_args__ = (Index("ix_representation_person_id", "person_id"),)
 
 
+def _listed(name: str, *columns: str, unique: bool = False, revoked: bool = False) -> Index:
+    """An index of the tokens that have a place in a status list; refresh tokens have none."""
+    where = text("status_list IS NOT NULL" + (" AND revoked_at IS NOT NULL" if revoked else ""))
+    name = f"ix_token_status_list_{name}"
+    return Index(name, "status_list", *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
 class TokenRow(Base):
     """An issued access or refresh token, known only by its SHA-256."""
 
@@ -177,3 +195,13 @@ class TokenRow(Base):
     issued_at: Mapped[dt.datetime] = mapped_column(Instant)
     expires_at: Mapped[dt.datetime] = mapped_column(Instant, index=True)
     revoked_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+    status_list: Mapped[int | None] = mapped_column(BigInteger)
+    status_index: Mapped[int | None] = mapped_column(Integer)
+
+    __table_args__ = (
+        # The one place in a status list; and what a list asks: which of mine was revoked, whose are they.
+        _listed("place", "status_index", unique=True),
+        _listed("revoked", revoked=True),
+        _listed("grant_id", "grant_id"),
+        _listed("client_id", "client_id"),
+    )

@@ -9,12 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from consent_service.ledger import append as ledger
+from consent_service.registry.status import Place
 from consent_service.registry.store import TokenRow
 
 TokenKind = Literal["access_token", "refresh_token"]
@@ -40,6 +42,8 @@ class Token:
     x5t: str | None = None
     """SHA-256 thumbprint of the certificate that it is bound to (RFC 8705 section 3.1)."""
     revoked_at: dt.datetime | None = None
+    place: Place | None = None
+    """Where a status list tells of it."""
 
     @property
     def confirmation(self) -> dict[str, str]:
@@ -57,25 +61,31 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def remember(session: Session, token: Token) -> None:
-    """Store an issued token."""
-    session.add(
-        TokenRow(
-            token_hash=token.token_hash,
-            kind=token.kind,
-            client_id=token.client_id,
-            authorization_id=token.authorization_id,
-            owner=token.owner,
-            grant_id=token.grant_id,
-            jti=token.jti,
-            scope=token.scope,
-            audience=list(token.audience),
-            jkt=token.jkt,
-            x5t=token.x5t,
-            issued_at=token.issued_at,
-            expires_at=token.expires_at,
-        )
-    )
+def remember(session: Session, token: Token) -> bool:
+    """Store an issued token; False, and nothing stored, where its place in a status list is taken."""
+    values: dict[str, Any] = {
+        "token_hash": token.token_hash,
+        "kind": token.kind,
+        "client_id": token.client_id,
+        "authorization_id": token.authorization_id,
+        "owner": token.owner,
+        "grant_id": token.grant_id,
+        "jti": token.jti,
+        "scope": token.scope,
+        "audience": list(token.audience),
+        "jkt": token.jkt,
+        "x5t": token.x5t,
+        "issued_at": token.issued_at,
+        "expires_at": token.expires_at,
+    }
+    if token.place is None:
+        session.add(TokenRow(**values))
+        return True
+    values |= {"status_list": token.place.number, "status_index": token.place.index}
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    # The count of rows says nothing here: PostgreSQL's driver gives none for an insert.
+    stored = insert(TokenRow).values(**values).on_conflict_do_nothing().returning(TokenRow.token_hash)
+    return session.scalar(stored) is not None
 
 
 def find(session: Session, token: str) -> Token | None:
@@ -125,8 +135,3 @@ def revoke_authorization(session: Session, authorization_id: str, now: dt.dateti
         .where(TokenRow.authorization_id == authorization_id, TokenRow.revoked_at.is_(None))
         .values(revoked_at=now)
     )
-
-
-def purge(session: Session, now: dt.datetime) -> None:
-    """Delete tokens past their end: nobody can be told anything about them but "not active"."""
-    session.execute(delete(TokenRow).where(TokenRow.expires_at < now))

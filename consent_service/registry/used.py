@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from sqlalchemy import String, delete
+from sqlalchemy import String
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -69,8 +69,3 @@ def proven_key(
         access_token=token,
         nonces=nonces,
     )
-
-
-def purge(session: Session, now: dt.datetime) -> None:
-    """Forget every ``jti`` that would be refused for its age anyway."""
-    session.execute(delete(UsedRow).where(UsedRow.expires_at < now))

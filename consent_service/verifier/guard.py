@@ -12,6 +12,7 @@ from consent_service.verifier.dpop import ALGORITHMS, MemoryReplay, Replay, chec
 from consent_service.verifier.errors import DPoPError, Refused, ServiceFailed
 from consent_service.verifier.resource import metadata_url
 from consent_service.verifier.service import Authenticated
+from consent_service.verifier.status import StatusLists
 from consent_service.verifier.token import AccessToken, verify_token
 
 SCHEME, BEARER = "DPoP", "Bearer"
@@ -68,13 +69,20 @@ class Guard:
     """Verifies token and proof, then asks for the decision.
 
     :param resource: this holder's address, the token's audience
+    :param statuses: refuse what a status list says is revoked, without asking for a decision
     """
 
     def __init__(
-        self, holder: Authenticated, resource: str, decisions: DecisionClient, replay: Replay | None = None
+        self,
+        holder: Authenticated,
+        resource: str,
+        decisions: DecisionClient,
+        replay: Replay | None = None,
+        statuses: StatusLists | None = None,
     ) -> None:
         self._holder, self._resource, self._decisions = holder, resource, decisions
         self._replay = replay or MemoryReplay()
+        self._statuses = statuses
 
     def check(self, call: Call, wanted: Wanted, now: dt.datetime) -> Decision:
         """Decide whether to answer a data request.
@@ -83,7 +91,8 @@ class Guard:
         2. Bound to a key: by the scheme DPoP alone, with a fresh proof by that key (RFC 9449 section 7.1).
         3. Bound to a certificate: on a connection that showed it (RFC 8705 section 3). By the scheme
            Bearer, unless step 2 asks for the other. One of the two bindings there always is.
-        4. The service's decision, for this party, owner, data set, period and purpose. A deny that a
+        4. Where status lists are at hand: the token is neither revoked nor suspended.
+        5. The service's decision, for this party, owner, data set, period and purpose. A deny that a
            stronger sign-in of the owner would mend is a challenge for one (RFC 9470).
 
         :raises Unauthorized: 401; a deny comes back as a decision (403, or 503 when not answered)
@@ -103,6 +112,8 @@ class Guard:
                 self._check_proof(call, token_text, token.jkt, now)
             if token.x5t is not None:
                 check_binding(token.x5t, call.certificate)
+            if self._statuses:
+                self._statuses.refuse(token, now)
         except Refused as error:
             raise Unauthorized(str(error), error.error, scheme) from error
         except ServiceFailed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 import time
 from typing import Any
@@ -17,6 +18,8 @@ from consent_service.verifier.keys import ClientKey
 TIMEOUT = 5.0  # seconds
 LARGEST = 256 * 1024  # bytes of metadata or keys
 REFETCH_AFTER = 10.0  # seconds between two looks for an unknown key
+KEYS_FRESH = 600.0  # seconds after which keys are looked at again: one may have been withdrawn
+KEYS_KEPT = 3600.0  # seconds for which they count while the service does not answer
 METADATA = "/.well-known/oauth-authorization-server"
 
 
@@ -31,7 +34,7 @@ class Service:
         self._http = http or httpx2.Client(timeout=TIMEOUT, follow_redirects=False)
         self._metadata: dict[str, Any] = {}
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched = -REFETCH_AFTER
+        self._fetched = self._known_at = -KEYS_KEPT
         self.nonce = ""
         """The last nonce that the service gave for DPoP proofs (RFC 9449 section 8.2)."""
         self._lock = threading.Lock()
@@ -53,15 +56,15 @@ class Service:
         if not isinstance(kid, str):
             raise Refused("the token names no key")
         with self._lock:
-            if kid not in self._keys and time.monotonic() - self._fetched >= REFETCH_AFTER:
-                self._fetched = time.monotonic()
-                published = self._get(self.metadata()["jwks_uri"])
+            moment = time.monotonic()
+            due = REFETCH_AFTER if kid not in self._keys else KEYS_FRESH
+            if moment - self._fetched >= due:
+                self._fetched = moment
                 try:
-                    self._keys = {
-                        one["kid"]: jwt.PyJWK(one) for one in published["keys"] if one.get("use") == "sig"
-                    }
-                except (KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
-                    raise ServiceFailed("the published keys can't be read") from error
+                    self._keys, self._known_at = self._published(), moment
+                except ServiceFailed:
+                    if kid not in self._keys or moment - self._known_at >= KEYS_KEPT:
+                        raise
             if kid not in self._keys:
                 raise Refused("the token is signed with an unknown key")
             return self._keys[kid]
@@ -89,17 +92,32 @@ class Service:
             )
         return document
 
-    def _get(self, url: str) -> dict[str, Any]:
+    def fetch(self, url: str, accept: str = "application/json") -> bytes:
+        """The body of what the service serves at an address of its own, within bounds."""
+        body = b""
         try:
-            with self._http.stream("GET", url) as response:
+            with self._http.stream("GET", url, headers={"Accept": accept}) as response:
                 response.raise_for_status()
-                body = b""
                 for chunk in response.iter_bytes():
                     body += chunk
                     if len(body) > LARGEST:
                         raise ServiceFailed(f"{url} answers with too much")
-            document = httpx2.Response(200, content=body).json()
         except (httpx2.HTTPError, ValueError) as error:
+            raise ServiceFailed(f"{url} can't be read") from error
+        return body
+
+    def _published(self) -> dict[str, jwt.PyJWK]:
+        published = self._get(self.metadata()["jwks_uri"])
+        try:
+            return {one["kid"]: jwt.PyJWK(one) for one in published["keys"] if one.get("use") == "sig"}
+        except (KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+            raise ServiceFailed("the published keys can't be read") from error
+
+    def _get(self, url: str) -> dict[str, Any]:
+        body = self.fetch(url)
+        try:
+            document = json.loads(body)
+        except ValueError as error:
             raise ServiceFailed(f"{url} can't be read") from error
         if not isinstance(document, dict):
             raise ServiceFailed(f"{url} is not an object")

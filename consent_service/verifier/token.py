@@ -29,6 +29,8 @@ class AccessToken:
     jkt: str | None
     x5t: str | None
     details: Mapping[str, Any]
+    status: tuple[str, int] | None = None
+    """Which status list tells of it, and at which index (draft-ietf-oauth-status-list section 6.2)."""
 
 
 def verify_token(text: str, service: Service, resource: str, now: dt.datetime) -> AccessToken:
@@ -95,4 +97,18 @@ def _read(claims: dict[str, Any], now: dt.datetime) -> AccessToken:
         raise Refused("the token carries no grant")
     client_id, owner, grant_id, jti = names
     jkt, x5t = confirmation.get("jkt"), confirmation.get("x5t#S256")
-    return AccessToken(client_id, owner, str(grant_id), jti, jkt, x5t, details[0])
+    place = _status(claims.get("status"))
+    return AccessToken(client_id, owner, str(grant_id), jti, jkt, x5t, details[0], place)
+
+
+def _status(status: object) -> tuple[str, int] | None:
+    """Where the token's status is, when a status list tells it; other mechanisms are not ours."""
+    if status is None or (isinstance(status, dict) and "status_list" not in status):
+        return None
+    place = status["status_list"] if isinstance(status, dict) else None
+    if not isinstance(place, dict):
+        raise Refused("the token's status can't be read")
+    uri, index = place.get("uri"), place.get("idx")
+    if not isinstance(uri, str) or not isinstance(index, int) or isinstance(index, bool) or index < 0:
+        raise Refused("the token's status can't be read")
+    return uri, index

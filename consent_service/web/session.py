@@ -15,7 +15,7 @@ from typing import Any
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 from sqlalchemy import JSON, String, delete
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.datastructures import CallbackDict
 
 from consent_service.db import Base, Instant, reading, writing
@@ -83,11 +83,6 @@ class ServerSessions(SessionInterface):
             key = session.key or secrets.token_urlsafe(KEY_BYTES)
             database.merge(SessionRow(key_hash=_hash(key), data=dict(session), expires_at=now() + LIFE))
         response.set_cookie(COOKIE, key, path="/", secure=True, httponly=True, samesite="Lax")
-
-
-def purge(database: Session, at: dt.datetime) -> None:
-    """Delete sessions past their end."""
-    database.execute(delete(SessionRow).where(SessionRow.expires_at < at))
 
 
 def _hash(key: str) -> str:

@@ -1,4 +1,4 @@
-"""clients of two profiles, several ways to authenticate, tries; authorizations without an access request"""
+"""clients of two profiles, several ways to authenticate, tries, owners served; authorizations without an access request"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -36,8 +36,22 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_tries_ends_at"), "tries", ["ends_at"])
 
+    op.create_table(
+        "served_owner",
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("client_id", sa.String(length=64), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["client.client_id"], name=op.f("fk_served_owner_client_id_client")
+        ),
+        sa.PrimaryKeyConstraint("owner", "client_id", name=op.f("pk_served_owner")),
+    )
+    op.create_index(op.f("ix_served_owner_client_id"), "served_owner", ["client_id"])
+
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_served_owner_client_id"), table_name="served_owner")
+    op.drop_table("served_owner")
     op.drop_table("tries")
     # What has no access request or no pushed request can't be said in the older tables.
     op.execute(

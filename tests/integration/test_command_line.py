@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import create_engine
 
 from consent_service.cli import main
 from consent_service.config import from_environ
@@ -183,8 +184,8 @@ def test_two_holders_can_t_claim_one_address(home: dict[str, str], tmp_path: Pat
 
 def test_keys_rotate_and_the_old_one_stays_published(home: dict[str, str]) -> None:
     run(home, "db", "upgrade")
-    first = run(home, "keys", "rotate").output.split()[-1]
-    second = run(home, "keys", "rotate").output.split()[-1]
+    arguments = ("keys", "rotate", "--alg", "ES256", "--now")
+    first, second = (run(home, *arguments).output.split()[-1] for _ in range(2))
     assert first != second
     from consent_service.app import create_app
 
@@ -195,6 +196,20 @@ def test_keys_rotate_and_the_old_one_stays_published(home: dict[str, str]) -> No
         from consent_service.db import db
 
         db.engine.dispose()
+
+
+@pytest.mark.parametrize(("value", "days"), [("", 90), ("P1D", 1), ("P365D", 365), ("never", None)])
+def test_how_long_a_signing_key_signs_is_a_setting(
+    home: dict[str, str], value: str, days: int | None
+) -> None:
+    found = from_environ(home | {"CONSENT_KEY_ROTATION": value}).key_rotation
+    assert (found.days if found else None) == days
+
+
+@pytest.mark.parametrize("value", ["P0D", "90", "P1M", "PT1H", "P-1D", "P1D ", "P٣D"])
+def test_a_rotation_that_is_no_number_of_days_stops_the_start(home: dict[str, str], value: str) -> None:
+    with pytest.raises(ConfigurationError, match="CONSENT_KEY_ROTATION"):
+        from_environ(home | {"CONSENT_KEY_ROTATION": value})
 
 
 def test_another_secret_key_does_not_open_the_database(home: dict[str, str]) -> None:
@@ -218,6 +233,22 @@ def test_doctor_says_what_is_missing(home: dict[str, str]) -> None:
     assert done.exit_code == 1
     assert "MISSING  database" in done.output
     assert "ok       policies" in done.output
+
+
+def test_doctor_says_whether_anybody_looks_after_keys_and_tables(home: dict[str, str]) -> None:
+    run(home, "db", "upgrade")
+    run(home, "keys", "rotate")
+    assert "ok       upkeep: begins with the first start" in run(home, "doctor").output
+    engine = create_engine(from_environ(home).database_url)
+    with engine.begin() as connection:
+        done = "INSERT INTO upkeep_job VALUES ('purge', '2026-06-01 12:00:00', '2026-06-01 12:00:00')"
+        connection.exec_driver_sql(done)
+    assert "ok       upkeep: tables last purged 2026-06-01T12:00" in run(home, "doctor").output
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE signing_key SET activated_at = '2020-01-01 12:00:00'")
+    engine.dispose()
+    output = run(home, "doctor").output
+    assert "MISSING  upkeep: no worker looks after the signing keys for ES256, PS256, RS256" in output
 
 
 def test_wsgi_gives_the_application(home: dict[str, str]) -> None:

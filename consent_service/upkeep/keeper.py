@@ -1,0 +1,98 @@
+"""The thread of every worker that looks after keys and tables; any number may run.
+
+What a crash leaves: keys as the last step left them, a purge that another worker goes on with
+when the lease has run out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from consent_service.clock import Clock
+from consent_service.config import Settings
+from consent_service.db import writing_to
+from consent_service.keys import rotation
+from consent_service.keys.jws import generate
+from consent_service.upkeep import turns
+from consent_service.upkeep.purge import lapse, purge
+
+INTERVAL = 5.0  # seconds between looks
+PURGE = "purge"
+PURGE_EVERY = dt.timedelta(minutes=10)
+PURGE_FOR = 20.0  # seconds at a time; what is left then is due again at once
+LEASE = dt.timedelta(minutes=2)
+
+
+@dataclass
+class Keeper:
+    """Looks again and again what is due.
+
+    :param secret_key: what signing keys are sealed with
+    :param period: how long a signing key signs; None for ever
+    """
+
+    engine: Engine
+    secret_key: str
+    period: dt.timedelta | None
+    clock: Clock
+    stopped: Event = field(default_factory=Event)
+
+    @classmethod
+    def of(cls, engine: Engine, settings: Settings, clock: Clock) -> Keeper:
+        """The keeper that the settings ask for."""
+        return cls(engine, settings.secret_key, settings.key_rotation, clock)
+
+    def keys(self) -> None:
+        """Activate the key whose time has come, announce the next one, make the one that is missing."""
+        now = self.clock.now()
+        with Session(self.engine) as session:
+            wanted = rotation.due(session, now, self.period)
+        if not wanted:
+            return
+        fresh = {algorithm: generate(algorithm) for algorithm in wanted}  # not while others wait to write
+        with writing_to(self.engine) as session:
+            rotation.catch_up(session, self.secret_key, fresh, now, self.period)
+
+    def tables(self) -> int:
+        """Purge for a while, when that is due and nobody else does it; returns how many rows are gone."""
+        now = self.clock.now()
+        with Session(self.engine) as session:
+            if not turns.is_due(session, PURGE, now):
+                return 0
+        with writing_to(self.engine) as session:
+            if not turns.take(session, PURGE, now, LEASE):
+                return 0
+        lapse(self.engine, now, wait=self.stopped.wait)
+        deleted, all_gone = purge(self.engine, now, wait=self.stopped.wait, seconds=PURGE_FOR)
+        done = self.clock.now()
+        with writing_to(self.engine) as session:
+            turns.give_back(
+                session, PURGE, done + PURGE_EVERY if all_gone else done, done if all_gone else None
+            )
+        return deleted
+
+    def attempt(self, job: Callable[[], object]) -> None:
+        """Do a job; whatever goes wrong is logged and tried again at the next look."""
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001  (the next look takes everything from the tables again)
+            structlog.get_logger().error("upkeep", job=job.__name__, exception=type(error).__name__)
+
+    def run(self) -> None:
+        """Look until :attr:`stopped`."""
+        while not self.stopped.wait(INTERVAL):
+            self.attempt(self.keys)
+            self.attempt(self.tables)
+
+    def start(self) -> Thread:
+        """Run in a thread of its own, which ends with the process."""
+        thread = Thread(target=self.run, name="upkeep", daemon=True)
+        thread.start()
+        return thread
