@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from consent_service import keys
@@ -145,6 +147,7 @@ class World:
             current(Sequencer).prepare()
         with app.app_context(), writing() as session:
             keys.rotate(session, settings.secret_key, clock.now())
+            event_key(session, settings.secret_key, clock.now())
         made = cls(app, clock, None, None)  # type: ignore[arg-type]
         made.bank = made.register(ClientRole.PARTY, "Nordhavn Bank ASA", "0192:310041238")
         made.license("0192:310041238")
@@ -314,6 +317,21 @@ class World:
     def revoke(self, browser: FlaskClient, grant_id: str) -> TestResponse:
         page = browser.get(f"/grants/{grant_id}")
         return browser.post(f"/grants/{grant_id}/revoke", data={"csrf_token": csrf(page)})
+
+
+_EVENT_KEYS: list[dict[str, Any]] = []
+
+
+def event_key(session: Session, secret_key: str, now: dt.datetime) -> None:
+    """The key for events, made once: an RSA key takes long, and every test makes a world."""
+    if not _EVENT_KEYS:
+        keys.rotate(session, secret_key, now, keys.Algorithm.RS256)
+        session.flush()
+        row = session.scalars(select(keys.SigningKeyRow).where(keys.SigningKeyRow.algorithm == "RS256")).one()
+        columns = [column.name for column in keys.SigningKeyRow.__table__.columns]
+        _EVENT_KEYS.append({name: getattr(row, name) for name in columns})
+        return
+    session.add(keys.SigningKeyRow(**_EVENT_KEYS[0] | {"created_at": now}))
 
 
 def csrf(page: TestResponse) -> str:

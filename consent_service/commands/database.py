@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from consent_service import keys
+from consent_service import keys, outbox
 from consent_service.clock import SystemClock
 from consent_service.commands import CommandError
 from consent_service.config import Settings, database_url_from
@@ -22,6 +22,7 @@ from consent_service.db import WRITE
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.registry import limits, tokens, used
+from consent_service.signals import store as signals
 from consent_service.web import session as web_session
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
@@ -48,13 +49,15 @@ def upgrade(environ: Mapping[str, str]) -> str:
 
 
 def purge(settings: Settings) -> str:
-    """Delete what has ended and can't be asked for again: tokens, used jtis, sessions."""
+    """Delete what has ended and can't be asked for again: tokens, used jtis, sessions, old messages."""
     now = SystemClock().now()
     with transaction(settings.database_url) as session:
         tokens.purge(session, now)
         used.purge(session, now)
         limits.purge(session, now)
         web_session.purge(session, now)
+        outbox.purge(session, now)
+        signals.purge(session, now)
         session.commit()
     return "what has ended is deleted; grants and the ledger stay"
 
@@ -69,13 +72,14 @@ def is_current(url: str) -> bool:
 
 
 def rotate_key(settings: Settings) -> str:
-    """Make a new signing key, with its ledger entry; return its kid."""
+    """Make new signing keys, for tokens and for events, with their ledger entries; return the first's kid."""
     now = SystemClock().now()
     with transaction(settings.database_url) as session:
-        kid = keys.rotate(session, settings.secret_key, now)
-        ledger.append(session, Kind.KEY_CREATED, {"kid": kid, "algorithm": keys.ALGORITHM}, now=now)
+        made = {one: keys.rotate(session, settings.secret_key, now, one) for one in keys.Algorithm}
+        for algorithm, kid in made.items():
+            ledger.append(session, Kind.KEY_CREATED, {"kid": kid, "algorithm": algorithm.value}, now=now)
         session.commit()
-    return kid
+    return made[keys.Algorithm.ES256]
 
 
 def transaction(url: str) -> Session:
