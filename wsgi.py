@@ -5,7 +5,9 @@ import os
 
 from consent_service.app import create_app
 from consent_service.config import from_environ
+from consent_service.courier import Courier
 from consent_service.ledger.sequencer import Sequencer
+from consent_service.signals.teller import Teller
 from consent_service.web import logs
 from consent_service.web.current import current
 
@@ -14,7 +16,8 @@ logs.configure()
 gc.set_threshold(20_000, 20, 20)
 application = create_app(from_environ(os.environ))
 with application.app_context():
-    sequencer = current(Sequencer)
+    sequencer, courier, teller = current(Sequencer), current(Courier), current(Teller)
 sequencer.prepare()
-sequencer.start()
+for one in (sequencer, courier, teller):
+    one.start()
 gc.freeze()

@@ -18,6 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from consent_service.clock import Clock, SystemClock
 from consent_service.config import Settings
+from consent_service.courier import Courier
 from consent_service.db import db, reading
 from consent_service.errors import ServiceError
 from consent_service.ledger.sequencer import Sequencer
@@ -34,6 +35,8 @@ from consent_service.registry.eid import EidBroker
 from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.signals.api import blueprint as signals
+from consent_service.signals.teller import Teller
 from consent_service.transparency.api import blueprint as transparency
 from consent_service.web import headers, logs
 from consent_service.web.certificate_names import Authorities
@@ -95,6 +98,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         provide(app, Authorities(settings.mtls_ca))
     with app.app_context():
         provide(app, Sequencer.of(db.engine, settings, clock or SystemClock()))
+        provide(app, Courier.of(db.engine, settings, clock or SystemClock()))
+        provide(app, Teller(db.engine, settings, clock or SystemClock()))
     headers.init_app(app, https=settings.issuer.startswith("https:"))
     logs.init_app(app)
     oauth_server.init_app(app)
@@ -103,6 +108,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         oauth,
         decisions,
         transparency,
+        signals,
     ):  # they know their callers by keys and tokens, not by cookies
         csrf.exempt(machine_edge)
         app.register_blueprint(machine_edge)
