@@ -29,7 +29,7 @@ AT_ONCE = 8  # deliveries of one worker under way
 CLAIM = dt.timedelta(seconds=60)  # longer than any attempt
 FIRST_PAUSE, LONGEST_PAUSE = dt.timedelta(seconds=5), dt.timedelta(hours=1)
 MOST_ATTEMPTS = 24
-LONGEST = dt.timedelta(days=1)  # that anybody tries
+LONGEST = dt.timedelta(days=1)  # that anybody tries, where the message does not say
 KEPT = dt.timedelta(days=30)  # that it is remembered that one never arrived
 
 
@@ -50,6 +50,7 @@ class DeliveryRow(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     sealed_headers: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[dt.datetime] = mapped_column(Instant)
+    ends_at: Mapped[dt.datetime] = mapped_column(Instant)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_at: Mapped[dt.datetime | None] = mapped_column(Instant)
     dead_at: Mapped[dt.datetime | None] = mapped_column(Instant, index=True)
@@ -69,12 +70,15 @@ def enqueue(
     now: dt.datetime,
     headers: Mapping[str, str] | None = None,
     topic: str = "",
+    until: dt.datetime | None = None,
 ) -> None:
     """Let a message go out once the caller's transaction has committed.
 
     :param kind: what it is, for logs and counts: ``backchannel_logout``, ``security_event``
     :param headers: what the other side wants to see, for example ``Authorization``; stored sealed
     :param topic: a name under which messages can be taken back together
+    :param until: when the message is of no use any more, for example when the token in it ends; by
+        default after :data:`LONGEST`
     :raises ValueError: the body is larger than anybody should be sent
     """
     if len(body) > LARGEST_BODY:
@@ -89,6 +93,7 @@ def enqueue(
             body=body,
             sealed_headers=sealed,
             created_at=now,
+            ends_at=until or now + LONGEST,
             next_at=now,
         )
     )
@@ -121,7 +126,7 @@ class Claimed:
     content_type: str
     body: bytes
     sealed_headers: str | None
-    created_at: dt.datetime
+    ends_at: dt.datetime
     attempts: int
 
     def headers(self, secret_key: str) -> dict[str, str]:
@@ -170,7 +175,7 @@ def claim(session: Session, now: dt.datetime) -> Sequence[Claimed]:
             row.content_type,
             row.body,
             row.sealed_headers,
-            row.created_at,
+            row.ends_at,
             row.attempts,
         )
         for row in (found[one] for one in ids)
@@ -188,7 +193,7 @@ def settle(session: Session, one: Claimed, outcome: Outcome, now: dt.datetime) -
         session.execute(delete(DeliveryRow).where(this))
         return
     pause = pause_after(one.attempts)
-    if outcome.final or one.attempts >= MOST_ATTEMPTS or now + pause > one.created_at + LONGEST:
+    if outcome.final or one.attempts >= MOST_ATTEMPTS or now + pause > one.ends_at:
         structlog.get_logger().warning("delivery given up", problem=f"{one.kind}: {outcome.said}")
         dead = {"body": b"", "sealed_headers": None, "next_at": None, "dead_at": now}
         session.execute(update(DeliveryRow).where(this).values(**dead, outcome=outcome.said))

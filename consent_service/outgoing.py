@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpcore2
@@ -51,19 +52,24 @@ def system_resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
+@cache
+def system_tls() -> ssl.SSLContext:
+    """Certificates are checked by the system's authorities, or those that ``SSL_CERT_FILE`` names."""
+    return httpx2.create_ssl_context()
+
+
 @dataclass(frozen=True)
 class Outgoing:
     """Asks, by the rules of this installation.
 
     :param sandbox: whether this machine and private networks may be asked, and plain http on loopback
     :param resolve: names to addresses
-    :param tls: how certificates are checked; by default by the system's authorities, or those that
-        ``SSL_CERT_FILE`` names
+    :param tls: how certificates are checked
     """
 
     sandbox: bool = False
     resolve: Resolve = system_resolve
-    tls: ssl.SSLContext = field(default_factory=httpx2.create_ssl_context)
+    tls: ssl.SSLContext = field(default_factory=system_tls)
 
     def get(self, url: str, *, seconds: float = TOTAL, most: int = LARGEST, accept: str = "*/*") -> bytes:
         """The body of what an address serves.

@@ -67,13 +67,14 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
 def _asked(client: Client, scopes: list[str]) -> tuple[str, str]:
     """The scope that a client asks for, by default its role's, and the path of its audience.
 
-    :raises ServiceError: ``invalid_scope``
+    :raises ServiceError: ``invalid_scope``, ``unauthorized_client``
     """
     if scopes and tokens.SIGNALS.issuperset(scopes):
         return " ".join(dict.fromkeys(scopes)), tokens.SIGNALS_PATH
+    signals = " ".join(sorted(tokens.SIGNALS))
     found = tokens.MACHINE_SCOPES.get(client.role)
-    if found is None or scopes not in ([], [found[0]]):
-        own = [found[0]] if found else []
-        named = " or ".join([*own, " ".join(sorted(tokens.SIGNALS))])
-        raise ServiceError("invalid_scope", f"a {client.role}'s token has the scope {named}")
+    if found is None:
+        raise ServiceError("unauthorized_client", f"a {client.role}'s machine gets tokens for {signals} only")
+    if scopes not in ([], [found[0]]):
+        raise ServiceError("invalid_scope", f"a {client.role}'s token has the scope {found[0]} or {signals}")
     return found

@@ -52,21 +52,26 @@ def answer(settings: Settings, stream: Stream, asked: Poll) -> dict[str, Any]:
     made = list(store.waiting(reading(), stream, most + 1))
     if not made and not asked.at_once and _waiting.acquire(blocking=False):
         try:
-            made = _wait(stream, most + 1)
+            made = _wait(settings, stream, most + 1)
         finally:
             _waiting.release()
+    given = made[:most]
     return {
-        "sets": {one["jti"]: signed(reading(), settings, one) for one in made[:most]},
+        "sets": dict(zip([one["jti"] for one in given], signed(reading(), settings, given), strict=True)),
         "moreAvailable": len(made) > most,
     }
 
 
-def _wait(stream: Stream, limit: int) -> list[dict[str, Any]]:
+def _wait(settings: Settings, stream: Stream, limit: int) -> list[dict[str, Any]]:
+    """What comes within a while, as the stream stands then: it may be paused, or gone."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         reading().rollback()  # its connection goes back while this poll sleeps
         time.sleep(BETWEEN)
-        if made := list(store.waiting(reading(), stream, limit)):
+        present = store.find(reading(), stream.stream_id, settings.secret_key)
+        if present is None:
+            break
+        if made := list(store.waiting(reading(), present, limit)):
             return made
     return []
 

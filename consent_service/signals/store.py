@@ -17,7 +17,7 @@ from consent_service.signals.model import Delivery, Method, Status, Stream, Subj
 USE = "stream-authorization"
 KEPT = dt.timedelta(days=7)  # that an event waits for a receiver
 MOST_KEPT = 10_000  # events that wait in one stream; beyond them the oldest go
-MOST_REMOVED = 10_000  # subjects that one stream leaves out
+MOST_REMOVED = 1000  # subjects that one stream leaves out: each event is held against all of them
 CURSOR = 1
 FRESH = {"populate_existing": True}
 

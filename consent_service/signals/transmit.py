@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -70,9 +71,10 @@ def take_back(session: Session, stream: Stream) -> list[dict[str, Any]]:
     )
 
 
-def signed(session: Session, settings: Settings, made: dict[str, Any]) -> str:
-    """A security event token, explicitly typed (RFC 8417 section 2.3), signed as CAEP interop asks."""
-    return keys.signer(session, settings.secret_key).sign(made, typ=TYPE, alg=keys.Algorithm.RS256)
+def signed(session: Session, settings: Settings, made: Sequence[dict[str, Any]]) -> list[str]:
+    """Security event tokens, explicitly typed (RFC 8417 section 2.3), signed as CAEP interop asks."""
+    signer = keys.signer(session, settings.secret_key)
+    return [signer.sign(one, typ=TYPE, alg=keys.Algorithm.RS256) for one in made]
 
 
 def _push(
@@ -86,13 +88,14 @@ def _push(
 ) -> None:
     """Push delivery (RFC 8935 section 2), with the header that the receiver asked for, and only then."""
     header = stream.wanted.delivery.authorization_header
+    [token] = signed(session, settings, [made])
     outbox.enqueue(
         session,
         settings.secret_key,
         kind=KIND,
         url=stream.wanted.delivery.endpoint_url,
         content_type=CONTENT_TYPE,
-        body=signed(session, settings, made).encode(),
+        body=token.encode(),
         headers={"Authorization": header} if header else None,
         now=now,
         topic=topic,

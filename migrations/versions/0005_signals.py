@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("sealed_headers", sa.Text(), nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("ends_at", MOMENT, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", MOMENT, nullable=True),
         sa.Column("dead_at", MOMENT, nullable=True),

@@ -146,6 +146,18 @@ def test_nobody_is_tried_for_longer_than_a_day(box: Box) -> None:
     assert 20 < attempts <= outbox.MOST_ATTEMPTS + 10
 
 
+def test_nothing_is_sent_again_that_is_of_no_use_any_more(box: Box, peer: Peer) -> None:
+    """A logout token, say, that lives two minutes (OpenID Connect Back-Channel Logout section 2.6)."""
+    peer.behave = lambda handler: answer(handler, 503)
+    end = box.clock.now() + dt.timedelta(minutes=2)
+    box.put(peer.url, until=end)
+    while (next_at := box.rows[0].next_at) is not None:
+        box.clock.moment = next_at
+        box.courier.step()
+    assert box.clock.now() < end
+    assert len(peer.seen) == 5
+
+
 def test_an_address_that_may_not_be_asked_is_dead_at_once(box: Box) -> None:
     box.put("https://169.254.169.254/latest")
     box.courier.step()

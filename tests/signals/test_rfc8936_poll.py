@@ -129,6 +129,25 @@ def test_where_nothing_waits_a_poll_waits_a_while_and_gets_what_comes(both_recei
     assert len(answers[0]["sets"]) == 1
 
 
+def test_a_poll_that_waits_gets_nothing_from_a_stream_that_is_paused_or_deleted_meanwhile(
+    both_receivers: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from consent_service.signals import poll
+
+    monkeypatch.setattr(poll, "PATIENCE", 3.0)
+    stream_id = both_receivers.create()["stream_id"]
+    answers: list[dict[str, Any]] = []
+    thread = threading.Thread(target=lambda: answers.append(both_receivers.poll(returnImmediately=False)))
+    thread.start()
+    time.sleep(0.5)
+    both_receivers.set_status("paused")
+    both_receivers.verify()
+    time.sleep(1)
+    both_receivers.call("DELETE", f"/ssf/stream?stream_id={stream_id}")
+    thread.join(timeout=15)
+    assert answers == [{"sets": {}, "moreAvailable": False}]
+
+
 def test_returning_at_once_or_where_too_many_wait_already_nobody_waits(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

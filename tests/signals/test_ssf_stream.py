@@ -455,7 +455,7 @@ def test_a_client_that_people_sign_in_to_receives_with_its_secret(world: World, 
     assert http.post(STREAM, json={}, headers=headers).json["aud"] == client_id
     for scope in ("", "decisions", "ledger"):
         refused = http.post("/oauth/token", data=form | {"scope": scope}, **options)
-        assert refused.json["error"] == "invalid_scope", scope
+        assert refused.json["error"] == "unauthorized_client", scope
 
 
 def test_a_client_whose_tokens_are_bound_needs_the_proof_each_time(world: World) -> None:
