@@ -18,6 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from consent_service.clock import Clock, SystemClock
 from consent_service.config import Settings
+from consent_service.courier import Courier
 from consent_service.db import db, reading
 from consent_service.errors import ServiceError
 from consent_service.ledger.sequencer import Sequencer
@@ -34,8 +35,10 @@ from consent_service.registry.eid import EidBroker
 from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.signals.api import blueprint as signals
 from consent_service.signals.status_list import Made
 from consent_service.signals.status_list import blueprint as status_lists
+from consent_service.signals.teller import Teller
 from consent_service.transparency.api import blueprint as transparency
 from consent_service.upkeep.keeper import Keeper
 from consent_service.web import headers, logs
@@ -102,6 +105,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
             Sequencer.of(db.engine, settings, clock or SystemClock()),
             Made(),
             Keeper.of(db.engine, settings, clock or SystemClock()),
+            Courier.of(db.engine, settings, clock or SystemClock()),
+            Teller(db.engine, settings, clock or SystemClock()),
         )
     headers.init_app(app, https=settings.issuer.startswith("https:"))
     logs.init_app(app)
@@ -112,6 +117,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         decisions,
         transparency,
         status_lists,
+        signals,
     ):  # they know their callers by keys and tokens, not by cookies
         csrf.exempt(machine_edge)
         app.register_blueprint(machine_edge)

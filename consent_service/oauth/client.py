@@ -11,7 +11,7 @@ GRANT_TYPES = {
     ClientRole.PARTY: frozenset({CODE, REFRESH, CREDENTIALS}),
     ClientRole.HOLDER: frozenset({CREDENTIALS}),
     ClientRole.SUPERVISOR: frozenset({CREDENTIALS}),
-    ClientRole.LOGIN: frozenset({CODE, REFRESH}),
+    ClientRole.LOGIN: frozenset({CODE, REFRESH, CREDENTIALS}),  # by credentials, for signals alone
 }
 REGISTERED = "registered"
 """The one method that Authlib tries: which one it is in truth, the client's registration says."""

@@ -19,7 +19,7 @@ from consent_service.web.current import current, now
 
 
 class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
-    """``grant_type=client_credentials``, with the one scope that a client of its role can have."""
+    """``grant_type=client_credentials``: the one scope of a client's role, or those for signals."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
@@ -35,9 +35,7 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
         client: Client = self.request.client.client
         if "authorization_details" in self.request.form:
             return 200, self._by_law(client), self.TOKEN_RESPONSE_HEADER
-        scope, path = tokens.MACHINE_SCOPES[client.role]
-        if (self.request.form.get("scope") or scope).split() != [scope]:
-            raise ServiceError("invalid_scope", f"a {client.role}'s token has the scope {scope}")
+        scope, path = _asked(client, self.request.form.get("scope", "").split())
         settings = current(Settings)
         found = sender.proven(session(), client, f"{settings.issuer}/oauth/token", now())
         if client.dpop_bound and not found.jkt:
@@ -64,3 +62,19 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
             begins = grant.given_at.date().isoformat()
             raise ServiceError("authorization_pending", f"the owner is told; access begins on {begins}")
         return tokens.access_token(session(), settings, tokens.of_grant(client, grant, found, None), moment)
+
+
+def _asked(client: Client, scopes: list[str]) -> tuple[str, str]:
+    """The scope that a client asks for, by default its role's, and the path of its audience.
+
+    :raises ServiceError: ``invalid_scope``, ``unauthorized_client``
+    """
+    if scopes and tokens.SIGNALS.issuperset(scopes):
+        return " ".join(dict.fromkeys(scopes)), tokens.SIGNALS_PATH
+    signals = " ".join(sorted(tokens.SIGNALS))
+    found = tokens.MACHINE_SCOPES.get(client.role)
+    if found is None:
+        raise ServiceError("unauthorized_client", f"a {client.role}'s machine gets tokens for {signals} only")
+    if scopes not in ([], [found[0]]):
+        raise ServiceError("invalid_scope", f"a {client.role}'s token has the scope {found[0]} or {signals}")
+    return found

@@ -43,7 +43,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "authorization_details_types_supported": ["business_data"],
         "business_data_purposes_supported": sorted(catalogue.purposes),
         "business_data_datatypes_supported": sorted(catalogue.data_sets),
-        "scopes_supported": ["decisions", "ledger"],
+        "scopes_supported": ["decisions", "ledger", "ssf.manage", "ssf.read"],
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "tls_client_certificate_bound_access_tokens": bool(settings.listener_secret),
         "access_token_signing_alg_values_supported": [ALGORITHM],

@@ -30,6 +30,9 @@ MACHINE_SCOPES = {
     ClientRole.SUPERVISOR: (LEDGER, "/ledger"),
 }
 """What a client gets by client credentials: its one scope, and the path of its audience."""
+SIGNALS = frozenset({"ssf.read", "ssf.manage"})
+"""The scopes with which any client receives signals (CAEP interop section 2.7.2)."""
+SIGNALS_PATH = "/ssf"
 
 
 @dataclass(frozen=True, slots=True)

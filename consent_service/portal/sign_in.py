@@ -18,6 +18,7 @@ from consent_service.portal import access, shown, words
 from consent_service.portal.schemas import PasskeyName
 from consent_service.registry import passkeys, people
 from consent_service.registry.eid import Attempt, EidBroker
+from consent_service.registry.occurrences import Happening, happened
 from consent_service.registry.passkeys import RelyingParty
 from consent_service.web.current import current, now
 from consent_service.web.headers import allow_form_to
@@ -89,6 +90,9 @@ def passkey_sign_in() -> tuple[Response, int] | Response:
 
 
 def sign_out() -> Response:
+    if person := access.person():
+        with writing() as database:
+            happened(database, Happening.SIGNED_OUT, person.person_id, now())
     access.sign_out()
     flash(gettext("You are signed out. What you granted stays as it is."), "info")
     return access.go(url_for("portal.sign_in"))

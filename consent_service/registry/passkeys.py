@@ -25,6 +25,7 @@ from webauthn.helpers.structs import (
 )
 
 from consent_service.errors import ServiceError
+from consent_service.registry.occurrences import Happening, happened
 from consent_service.registry.people import Person
 from consent_service.registry.store import PasskeyRow
 
@@ -104,6 +105,9 @@ def create(
             created_at=now,
         )
     )
+    roams = credential.get("authenticatorAttachment") == "cross-platform"
+    kind = "fido2-roaming" if roams else "fido2-platform"
+    happened(session, Happening.PASSKEY_ADDED, person.person_id, now, about=kind)
 
 
 def request_options(party: RelyingParty) -> tuple[str, bytes]:

@@ -15,15 +15,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, delete, exists, func, literal_column, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from consent_service import outbox
 from consent_service.db import Base, writing_to
 from consent_service.grants import service
 from consent_service.grants.model import Status
 from consent_service.grants.store import RequestRow
 from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
+from consent_service.outbox import DeliveryRow
 from consent_service.registry.limits import TriesRow
 from consent_service.registry.store import TokenRow
 from consent_service.registry.used import UsedRow
+from consent_service.signals import store as signals
+from consent_service.signals.store import SignalRow
 from consent_service.web.session import SessionRow
 
 AIM = 0.05
@@ -59,6 +63,8 @@ ENDED: tuple[Ended, ...] = (
     Ended(SessionRow, SessionRow.expires_at, dt.timedelta()),
     # A code that comes a second time ends what it gave (RFC 6749 section 4.1.2): so long it is known.
     Ended(AuthorizationRow, AuthorizationRow.begin_before, dt.timedelta(days=7)),
+    Ended(SignalRow, SignalRow.created_at, signals.KEPT),
+    Ended(DeliveryRow, DeliveryRow.dead_at, outbox.KEPT),
     # The ledger tells of requests; the rows serve pages that a person may come back to.
     Ended(
         RequestRow,
