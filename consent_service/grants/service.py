@@ -58,10 +58,15 @@ class Answering:
     language: str = "en"
 
 
-def submit(session: Session, client: Client, terms: Terms, now: dt.datetime) -> Request:
-    """Take in a party's request; its terms were checked at the edge."""
+def submit(
+    session: Session, client: Client, terms: Terms, now: dt.datetime, request_id: str | None = None
+) -> Request:
+    """Take in a party's request; its terms were checked at the edge.
+
+    :param request_id: the id of the authorization that it comes with
+    """
     request = Request(
-        request_id=str(uuid.uuid4()),
+        request_id=request_id or str(uuid.uuid4()),
         client_id=client.client_id,
         party=client.organisation.identifier,
         terms=terms,

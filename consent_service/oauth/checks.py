@@ -12,11 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy.orm import Session
+
+from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import CONSENT, Terms
 from consent_service.grants.schemas import load_authorization_details
-from consent_service.registry.model import Client, ClientRole
+from consent_service.oauth import openid
+from consent_service.registry.login_rules import Asked
+from consent_service.registry.model import Client, ClientRole, Profile
 
 S256 = re.compile(r"[A-Za-z0-9_-]{43}")
 THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -44,18 +49,39 @@ class Ask:
     parameters: Mapping[str, str]
     catalogue: Catalogue
     now: dt.datetime
+    session: Session
+    settings: Settings
+    repeated: tuple[str, ...] = ()
+    redirect_uri: str | None = None
+    """Where the answer goes, once that is settled: from then on an error may be redirected there."""
+    scopes: tuple[str, ...] = ()
     terms: Terms | None = None
+    login: Asked | None = None
+
+    @property
+    def fapi(self) -> bool:
+        return self.client.profile is Profile.FAPI2
 
 
 def client_may_ask(ask: Ask) -> None:
-    """Only a requesting party's client asks owners."""
-    if ask.client.role is not ClientRole.PARTY:
-        raise ServiceError("unauthorized_client", "this client is not a requesting party's")
+    """A requesting party's client asks owners; a client for sign-ins asks who somebody is."""
+    if not ask.client.active or ask.client.role not in {ClientRole.PARTY, ClientRole.LOGIN}:
+        raise ServiceError(
+            "unauthorized_client", "this client is neither a requesting party's nor one for sign-ins"
+        )
+
+
+def fapi_is_pushed(ask: Ask) -> None:
+    """FAPI 2.0 section 5.3.2.2: of these clients only pushed requests are taken."""
+    if ask.fapi:
+        raise ServiceError("invalid_request", "this client's requests must be pushed")
 
 
 def no_request_uri(ask: Ask) -> None:
-    """RFC 9126 section 2.1: request_uri must not be pushed."""
+    """RFC 9126 section 2.1: request_uri must not be pushed; Core section 6.2: we fetch none."""
     if "request_uri" in ask.parameters:
+        if ask.endpoint is Endpoint.AUTHORIZE:
+            raise ServiceError("request_uri_not_supported", "request objects are not fetched")
         raise ServiceError("invalid_request", "request_uri must not be pushed")
 
 
@@ -74,8 +100,16 @@ def client_id_agrees(ask: Ask) -> None:
 
 def redirect_uri_is_registered(ask: Ask) -> None:
     """FAPI 2.0 section 5.3.2.2: stated, and exactly one of those registered."""
-    if ask.parameters.get("redirect_uri") not in ask.client.redirect_uris:
+    stated = ask.parameters.get("redirect_uri")
+    if stated not in ask.client.redirect_uris or "redirect_uri" in ask.repeated:
         raise ServiceError("invalid_request", "redirect_uri is not one of those registered for this client")
+    ask.redirect_uri = stated
+
+
+def nothing_twice(ask: Ask) -> None:
+    """RFC 6749 section 3.1."""
+    if ask.repeated:
+        raise ServiceError("invalid_request", f"{', '.join(ask.repeated)} is given more than once")
 
 
 def response_type_is_code(ask: Ask) -> None:
@@ -91,7 +125,9 @@ def response_mode_is_query(ask: Ask) -> None:
 
 
 def challenge_is_s256(ask: Ask) -> None:
-    """RFC 7636 section 4.3 with S256 only (FAPI 2.0 section 5.3.2.2)."""
+    """RFC 7636 section 4.3 with S256 only (FAPI 2.0 section 5.3.2.2); profile ``oidc`` may do without."""
+    if not ask.fapi and not {"code_challenge", "code_challenge_method"} & set(ask.parameters):
+        return
     if ask.parameters.get("code_challenge_method") != "S256":
         raise ServiceError("invalid_request", "code_challenge_method must be S256")
     if not S256.fullmatch(ask.parameters.get("code_challenge", "")):
@@ -110,17 +146,30 @@ def dpop_jkt_is_a_thumbprint(ask: Ask) -> None:
         raise ServiceError("invalid_request", "dpop_jkt must be a base64url SHA-256 thumbprint")
 
 
-def no_scope(ask: Ask) -> None:
-    """What is asked for stands in authorization_details alone, so that nothing comes in beside it."""
-    if ask.parameters.get("scope", "").strip():
-        raise ServiceError(
-            "invalid_scope", "ask with authorization_details; no scope can be granted to a party"
-        )
+def scopes_are_known(ask: Ask) -> None:
+    """Business data is asked for in authorization_details; scopes ask who answers, and nothing else."""
+    ask.scopes = openid.scopes_of(ask.client, ask.parameters.get("scope", ""))
+    if not ask.fapi and not ask.scopes:
+        raise ServiceError("invalid_scope", "scope must have openid")
+
+
+def login_is_valid(ask: Ask) -> None:
+    """OpenID Connect Core section 3.1.2.1."""
+    if ask.scopes:
+        ask.login = openid.read(ask.session, ask.settings, ask.client, ask.scopes, ask.parameters)
 
 
 def details_are_valid(ask: Ask) -> None:
-    """RFC 9396 section 5: well formed, and of what the catalogue has."""
-    ask.terms = load_authorization_details(ask.parameters.get("authorization_details"), ask.catalogue)
+    """RFC 9396 section 5: well formed, of what the catalogue has, and of a party.
+
+    A sign-in alone asks for no data.
+    """
+    stated = ask.parameters.get("authorization_details")
+    if stated is None and ask.login is not None:
+        return
+    if ask.client.role is not ClientRole.PARTY:
+        raise ServiceError("invalid_authorization_details", "only a requesting party asks for data")
+    ask.terms = load_authorization_details(stated, ask.catalogue)
 
 
 def basis_is_consent(ask: Ask) -> None:
@@ -140,30 +189,30 @@ def resource_is_a_location(ask: Ask) -> None:
 
 RULES: tuple[tuple[Callable[[Ask], None], frozenset[Endpoint]], ...] = (
     (client_may_ask, EVERYWHERE),
-    (no_request_uri, frozenset({Endpoint.PAR})),
-    (no_request_object, EVERYWHERE),
+    (fapi_is_pushed, frozenset({Endpoint.AUTHORIZE})),
     (client_id_agrees, EVERYWHERE),
     (redirect_uri_is_registered, BROWSER),
+    (nothing_twice, EVERYWHERE),
+    (no_request_uri, BROWSER),
+    (no_request_object, EVERYWHERE),
     (response_type_is_code, BROWSER),
     (response_mode_is_query, BROWSER),
-    (challenge_is_s256, BROWSER),
     (state_is_bounded, BROWSER),
+    (challenge_is_s256, BROWSER),
     (dpop_jkt_is_a_thumbprint, BROWSER),
-    (no_scope, EVERYWHERE),
+    (scopes_are_known, EVERYWHERE),
+    (login_is_valid, EVERYWHERE),
     (details_are_valid, EVERYWHERE),
     (basis_is_consent, EVERYWHERE),
     (resource_is_a_location, EVERYWHERE),
 )
 
 
-def check(ask: Ask) -> Terms:
-    """Run the table and return what is asked for.
+def check(ask: Ask) -> None:
+    """Run the table; what is asked for stands in ``ask.terms`` and ``ask.login`` then.
 
     :raises ServiceError: the first rule that is not kept, with the standard's error code
     """
     for rule, endpoints in RULES:
         if ask.endpoint in endpoints:
             rule(ask)
-    if ask.terms is None:
-        raise RuntimeError("the table left the terms unread")
-    return ask.terms

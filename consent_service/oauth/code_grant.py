@@ -9,11 +9,8 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
-from consent_service.grants.model import Grant
-from consent_service.grants.store import find_request
-from consent_service.oauth import sender, store, tokens
+from consent_service.oauth import given, sender, store
 from consent_service.oauth.client import METHODS, OAuthClient
-from consent_service.oauth.live import active_grant
 from consent_service.oauth.server import session
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.registry.tokens import revoke_authorization
@@ -35,7 +32,11 @@ class Code:
 
 
 class S256CodeChallenge(CodeChallenge):  # type: ignore[misc]
-    """PKCE with S256 alone, and for every client: Authlib takes ``plain`` and asks public clients only."""
+    """PKCE with S256 alone: Authlib takes ``plain`` too.
+
+    Who has to use it is settled where the request comes in. A code that was asked for with a challenge
+    is not redeemed without its verifier, nor one without a challenge with one (RFC 9700 section 4.8.2).
+    """
 
     DEFAULT_CODE_CHALLENGE_METHOD = "S256"
     SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]  # noqa: RUF012  (the base class has a list here)
@@ -74,7 +75,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         """Use the code up and issue tokens.
 
         1. The request proves a key, the one the authorization was bound to if it was.
-        2. The grant is still active.
+        2. What was given still holds: the grant is active, the sign-in was not taken back.
         3. The code is consumed by one conditional UPDATE.
 
         :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``
@@ -85,17 +86,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         found = sender.required(session(), client, f"{settings.issuer}/oauth/token", moment)
         if row.jkt is not None and row.jkt != found.jkt:
             raise ServiceError("invalid_dpop_proof", "the proof is by another key than the authorization's")
-        grant = self._grant(row)
+        subject = given.subject_of(session(), settings, client, row.request_id, found, moment)
         if not store.use_code(session(), row.request_id, moment):
             raise ServiceError("invalid_grant", "the code was used before")
-        subject = tokens.of_grant(client, grant, found, row.request_id)
-        answer = tokens.access_token(session(), settings, subject, moment)
-        if refresh := tokens.refresh_token(session(), subject, moment):
-            answer["refresh_token"] = refresh
-        return 200, answer, self.TOKEN_RESPONSE_HEADER
-
-    def _grant(self, row: AuthorizationRow) -> Grant:
-        asked = find_request(session(), row.request_id)
-        if asked is None:
-            raise ServiceError("invalid_grant", "there is no grant behind this code")
-        return active_grant(session(), asked.owner, asked.grant_id, now())
+        return 200, given.response(session(), settings, subject, moment), self.TOKEN_RESPONSE_HEADER

@@ -13,7 +13,10 @@ from consent_service.oauth import tokens
 from consent_service.oauth.client import METHODS, OAuthClient
 from consent_service.oauth.live import active_grant
 from consent_service.oauth.server import session
+from consent_service.registry import logins, parties
 from consent_service.registry import tokens as issued
+from consent_service.registry.logins import LoginStatus
+from consent_service.registry.subjects import subject_of
 from consent_service.web.current import current, now
 
 
@@ -52,6 +55,12 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             answer["scope"] = token.scope
         if token.confirmation:
             answer["cnf"] = token.confirmation
+        login = logins.find(session(), token.authorization_id or "")
+        if login is not None and token.grant_id is None:
+            client = parties.find(session(), token.client_id)
+            if login.status != LoginStatus.GIVEN or client is None:
+                return {"active": False}
+            answer["sub"] = subject_of(client, str(login.person_id), current(Settings).secret_key)
         if token.grant_id:
             try:
                 grant = active_grant(session(), token.owner, token.grant_id, now())

@@ -1,4 +1,7 @@
-"""Authorization server metadata (RFC 8414): what is claimed here is what is built."""
+"""Metadata of the authorization server and OpenID provider (RFC 8414, OpenID Connect Discovery 1.0).
+
+One document for both addresses: what is claimed here is what is built.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,22 @@ from consent_service.grants.catalogue import Catalogue
 from consent_service.keys import ALGORITHM
 from consent_service.oauth.assertion import ALGORITHMS
 from consent_service.oauth.client_auth import SHOWN
+from consent_service.oauth.openid import CLAIMS, PROMPTS
 from consent_service.registry import status
+from consent_service.registry.login_rules import SCOPES, SIGN_INS, acr_of
+from consent_service.registry.metadata import ISSUED
 from consent_service.registry.model import CERTIFICATE_METHODS, AuthMethod
 from consent_service.web.certificate import mtls_aliases
 
+LANGUAGES = ["en"]
+TOKEN_CLAIMS = ("iss", "aud", "exp", "iat", "nonce", "at_hash", "sid")
+
 
 def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
-    """The metadata document of this issuer."""
+    """The metadata document of this issuer.
+
+    Pushed requests are not required of everybody: clients of the profile ``oidc`` may do without.
+    """
     base = f"{settings.issuer}/oauth"
     off = set() if settings.listener_secret else set(CERTIFICATE_METHODS)
     if not settings.mtls_ca:
@@ -34,7 +46,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "authorization_endpoint": f"{base}/authorize",
         "jwks_uri": f"{base}/jwks",
         "status_list_aggregation_endpoint": f"{settings.issuer}{status.PATH}",
-        "require_pushed_authorization_requests": True,
+        "require_pushed_authorization_requests": False,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
@@ -43,13 +55,36 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "authorization_details_types_supported": ["business_data"],
         "business_data_purposes_supported": sorted(catalogue.purposes),
         "business_data_datatypes_supported": sorted(catalogue.data_sets),
-        "scopes_supported": ["decisions", "ledger", "ssf.manage", "ssf.read"],
+        "scopes_supported": [*SCOPES, "decisions", "ledger", "ssf.manage", "ssf.read"],
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "tls_client_certificate_bound_access_tokens": bool(settings.listener_secret),
         "access_token_signing_alg_values_supported": [ALGORITHM],
+        **_openid(settings, base),
         **{
             f"{endpoint}_endpoint_auth_{name}_supported": value
             for endpoint in ("token", "introspection", "revocation")
             for name, value in (("methods", methods), ("signing_alg_values", ALGORITHMS))
         },
+    }
+
+
+def _openid(settings: Settings, base: str) -> dict[str, Any]:
+    """Discovery section 3, RP-Initiated Logout section 2.1, Back-Channel Logout section 2.1."""
+    return {
+        "userinfo_endpoint": f"{base}/userinfo",
+        "end_session_endpoint": f"{base}/logout",
+        "subject_types_supported": ["pairwise", "public"],
+        "id_token_signing_alg_values_supported": list(ISSUED),
+        "userinfo_signing_alg_values_supported": list(ISSUED),
+        "acr_values_supported": [acr_of(how, settings.issuer) for how in SIGN_INS],
+        "prompt_values_supported": list(PROMPTS),
+        "display_values_supported": ["page"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": [*CLAIMS, *TOKEN_CLAIMS],
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "ui_locales_supported": LANGUAGES,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
     }

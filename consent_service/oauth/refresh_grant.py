@@ -1,7 +1,8 @@
-"""Refreshing (RFC 6749 section 6): bound to client and key, alive only while the grant is.
+"""Refreshing (RFC 6749 section 6): bound to client and key, alive only while what was given is.
 
-No rotation: a refresh token that is bound to a key is of no use to a thief (FAPI 2.0
-section 5.3.2.1, note 3), and rotation loses tokens on a broken line.
+No rotation where the token is bound to a key: it is of no use to a thief (FAPI 2.0 section 5.3.2.1,
+note 3), and rotation loses tokens on a broken line. A bearer's is used once: the next one comes with
+the answer, and one that comes a second time ends all (RFC 9700 section 4.14.2).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 from authlib.oauth2.rfc6749 import grants
 
 from consent_service.config import Settings
-from consent_service.oauth import sender, tokens
+from consent_service.errors import ServiceError
+from consent_service.oauth import given, sender
 from consent_service.oauth.client import METHODS, OAuthClient
-from consent_service.oauth.live import active_grant
 from consent_service.oauth.server import session
 from consent_service.registry import tokens as issued
 from consent_service.web.current import current, now
@@ -26,7 +27,12 @@ class Refresh:
         self.token = token
 
     def check_client(self, client: OAuthClient) -> bool:
-        return self.token.client_id == client.client_id
+        """Whether it is this client's, and alive; one that was used before ends all that came with it."""
+        if self.token.client_id != client.client_id:
+            return False
+        if self.token.revoked_at is not None and self.token.authorization_id is not None:
+            issued.revoke_authorization(session(), self.token.authorization_id, now())
+        return self.token.live(now())
 
     def get_scope(self) -> str:
         return self.token.scope
@@ -39,15 +45,14 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
 
     def authenticate_refresh_token(self, refresh_token: str) -> Refresh | None:
         token = issued.find(session(), refresh_token)
-        if token is None or token.kind != "refresh_token" or not token.live(now()):
-            return None
-        return Refresh(token)
+        return Refresh(token) if token is not None and token.kind == "refresh_token" else None
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Issue a new access token.
 
         1. The request proves the key that the refresh token is bound to.
-        2. The grant is still active.
+        2. What was given still holds: the grant is active, the sign-in was not taken back.
+        3. A token that is bound to no key is used up by one conditional UPDATE.
 
         :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``
         """
@@ -55,7 +60,11 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         settings, moment = current(Settings), now()
         client = self.request.client.client
         found = sender.required(session(), client, f"{settings.issuer}/oauth/token", moment)
-        sender.must_be(found, token, client)
-        grant = active_grant(session(), token.owner, token.grant_id, moment)
-        subject = tokens.of_grant(client, grant, found, token.authorization_id)
-        return 200, tokens.access_token(session(), settings, subject, moment), self.TOKEN_RESPONSE_HEADER
+        bound = bool(token.confirmation)
+        if bound:
+            sender.must_be(found, token, client)
+        subject = given.subject_of(session(), settings, client, token.authorization_id, found, moment)
+        if not bound and not issued.use(session(), token, moment):
+            raise ServiceError("invalid_grant", "the refresh token was used before")
+        answer = given.response(session(), settings, subject, moment, refreshed=True, renews=not bound)
+        return 200, answer, self.TOKEN_RESPONSE_HEADER

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.oauth import dpop
-from consent_service.registry.model import CERTIFICATE_METHODS, Client
+from consent_service.registry.model import CERTIFICATE_METHODS, Client, Profile
 from consent_service.registry.tokens import Token
 from consent_service.web import certificate
 from consent_service.web.current import current
@@ -61,10 +61,14 @@ def proven(session: Session, client: Client, url: str, now: dt.datetime) -> Send
 def required(session: Session, client: Client, url: str, now: dt.datetime) -> Sender:
     """The same where a token that opens data is asked for: without a proof there is none.
 
+    A client of the profile ``oidc`` gets bearer tokens, which open userinfo alone, unless it was
+    registered for bound ones or shows a key.
+
     :raises ServiceError: ``invalid_dpop_proof``, ``invalid_request``
     """
     found = proven(session, client, url, now)
-    if not found or (client.dpop_bound and not found.jkt):
+    missing = not found and client.profile is Profile.FAPI2
+    if missing or (client.dpop_bound and not found.jkt):
         raise ServiceError("invalid_dpop_proof", "a DPoP proof is required")
     return found
 

@@ -16,14 +16,18 @@ from consent_service.errors import ServiceError
 from consent_service.grants.model import Grant, Mode, terms_to_json
 from consent_service.oauth.sender import NOBODY, Sender
 from consent_service.registry import status, tokens
+from consent_service.registry.login_rules import OFFLINE
+from consent_service.registry.logins import LoginRow
 from consent_service.registry.model import Client, ClientRole
 from consent_service.registry.status import Place
+from consent_service.registry.subjects import subject_of
 
 ACCESS_LIFE = status.LONGEST
 DECISIONS = "decisions"
 """The scope with which a holder asks for decisions."""
 LEDGER = "ledger"
 """The scope with which a party or a supervisor reads what lies behind ledger entries."""
+USERINFO_PATH = "/oauth/userinfo"
 MACHINE_SCOPES = {
     ClientRole.HOLDER: (DECISIONS, "/access/v1"),
     ClientRole.PARTY: (LEDGER, "/ledger"),
@@ -46,17 +50,43 @@ class Subject:
     sender: Sender = NOBODY
     grant: Grant | None = None
     authorization_id: str | None = None
+    login: LoginRow | None = None
 
 
-def of_grant(client: Client, grant: Grant, sender: Sender, authorization_id: str | None) -> Subject:
-    """A party's token under a grant: subject is the owner, audience where the data is."""
+def of_grant(
+    client: Client,
+    grant: Grant,
+    sender: Sender,
+    authorization_id: str | None,
+    login: LoginRow | None = None,
+    issuer: str = "",
+) -> Subject:
+    """A party's token under a grant: subject is the owner, audience where the data is.
+
+    With a login beside the grant it is good for userinfo too.
+    """
     return Subject(
         client,
         grant.owner,
-        grant.terms.locations,
+        (*grant.terms.locations, *((issuer + USERINFO_PATH,) if login else ())),
+        scope=" ".join(login.scopes) if login else "",
         sender=sender,
         grant=grant,
         authorization_id=authorization_id,
+        login=login,
+    )
+
+
+def of_login(client: Client, login: LoginRow, sender: Sender, settings: Settings) -> Subject:
+    """A token of a sign-in: subject is the person in the client's words, and it opens userinfo alone."""
+    return Subject(
+        client,
+        subject_of(client, str(login.person_id), settings.secret_key),
+        (settings.issuer + USERINFO_PATH,),
+        scope=" ".join(login.scopes),
+        sender=sender,
+        authorization_id=login.login_id,
+        login=login,
     )
 
 
@@ -110,14 +140,20 @@ def status_claim(issuer: str, place: Place) -> dict[str, Any]:
 
 
 def refresh_token(session: Session, subject: Subject, now: dt.datetime) -> str | None:
-    """A refresh token that lives as long as the grant, bound to the client and its key; None for once."""
-    grant = subject.grant
-    if grant is None or grant.terms.access.mode is Mode.ONCE:
+    """A refresh token that lives as long as the grant, or as long as what the person agreed to.
+
+    Bound to the client and its key; None for a grant for once, and for a sign-in that asked for no
+    ``offline_access``. Renewing it makes nothing longer.
+    """
+    grant, login = subject.grant, subject.login
+    if grant is not None and grant.terms.access.mode is not Mode.ONCE:
+        until = grant.terms.access.valid_until
+    elif grant is None and login is not None and OFFLINE in login.scopes:
+        until = login.expires_at
+    else:
         return None
     token = secrets.token_urlsafe(32)
-    _remember(
-        session, "refresh_token", token, subject, str(uuid.uuid4()), now, grant.terms.access.valid_until
-    )
+    _remember(session, "refresh_token", token, subject, str(uuid.uuid4()), now, until)
     return token
 
 

@@ -9,7 +9,7 @@ from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.grants.agreement import agreements
-from consent_service.oauth import authorize, metadata, par
+from consent_service.oauth import authorize, logout, metadata, par, userinfo
 from consent_service.oauth.client_credentials_grant import MachineGrant
 from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
 from consent_service.oauth.introspect import Introspection
@@ -33,9 +33,14 @@ def push() -> Response:
     return form_call(lambda: par.push(server))
 
 
-@blueprint.get("/oauth/authorize")
+@blueprint.route("/oauth/authorize", methods=["GET", "POST"], endpoint="authorize")
 def authorize_begin() -> BaseResponse:
     return authorize.begin()
+
+
+@blueprint.get("/oauth/authorize/<request_id>/continue")
+def authorize_continue(request_id: str) -> BaseResponse:
+    return authorize.go_on(request_id)
 
 
 @blueprint.get("/oauth/authorize/<request_id>/return")
@@ -58,6 +63,16 @@ def revoke() -> Response:
     return form_call(lambda: server.create_endpoint_response(Revocation.ENDPOINT_NAME))
 
 
+@blueprint.route("/oauth/userinfo", methods=["GET", "POST"], endpoint="userinfo")
+def who() -> Response:
+    return userinfo.answer()
+
+
+@blueprint.route("/oauth/logout", methods=["GET", "POST"], endpoint="logout")
+def sign_out() -> BaseResponse:
+    return logout.begin()
+
+
 @blueprint.get("/oauth/jwks")
 def jwks() -> Response:
     response = jsonify(keys.published(reading(), now()))
@@ -66,6 +81,7 @@ def jwks() -> Response:
 
 
 @blueprint.get("/.well-known/oauth-authorization-server")
+@blueprint.get("/.well-known/openid-configuration")
 def server_metadata() -> Response:
     response = jsonify(metadata.document(current(Settings), agreements().catalogue(reading())))
     response.headers["Cache-Control"] = "public, max-age=300"

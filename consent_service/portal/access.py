@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, cast
 from urllib.parse import quote, urlsplit
@@ -13,18 +14,19 @@ from flask import g, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from consent_service.config import Settings
-from consent_service.db import reading
+from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.portal import words
-from consent_service.registry import identifiers, people
+from consent_service.registry import identifiers, people, sessions
+from consent_service.registry.login_rules import KNOWN_METHODS, SIGN_INS
 from consent_service.registry.model import Representation
 from consent_service.registry.people import Person
 from consent_service.registry.registers.base import Register, RegisterUnavailable
 from consent_service.web.current import current, named, now
-from consent_service.web.session import BEGUN, ServerSession
+from consent_service.web.session import BEGUN, PERSON, SESSION_ID, SIGNED_IN, ServerSession
 
 P = ParamSpec("P")
-PERSON, OWNER, HOW = "person_id", "owner", "signed_in"
+OWNER = "owner"
 
 
 def register() -> Register:
@@ -32,23 +34,45 @@ def register() -> Register:
     return cast("Register", named("register"))
 
 
-def sign_in(person_id: str, how: str) -> None:
-    """Begin a signed-in session under a new key; ``how`` is ``eid`` or ``passkey``."""
+def sign_in(person_id: str, how: str, amr: Sequence[str] = ()) -> None:
+    """Begin a signed-in session under a new key.
+
+    Who signs in again goes on with the same session; where it is somebody else, the session of the
+    one before ends, and the clients that it was known to are told.
+
+    :param how: ``eid`` or ``passkey``
+    :param amr: what the eID says of how it signed the person in (RFC 8176)
+    """
     browser = cast("ServerSession", session)
+    if browser.get(PERSON) != person_id:
+        _end()
+        browser[SESSION_ID] = str(uuid.uuid4())
     browser.renew()
     browser[PERSON] = person_id
-    browser[HOW] = {"how": how, "at": now().isoformat()}
+    methods = [*SIGN_INS[how][1], *(one for one in amr if one in KNOWN_METHODS)]
+    browser[SIGNED_IN] = {"how": how, "at": now().isoformat(), "amr": methods, "id": str(uuid.uuid4())}
     browser.pop(OWNER, None)
 
 
 def sign_out() -> None:
-    """End the session; the requests that this browser brought along stay its own, whoever signs in next."""
+    """End the session, and tell the clients that it was known to.
+
+    The requests that this browser brought along stay its own, whoever signs in next.
+    """
+    _end()
     browser = cast("ServerSession", session)
     browser.renew()
     begun = browser.get(BEGUN)
     browser.clear()
     if begun:
         browser[BEGUN] = begun
+
+
+def _end() -> None:
+    person_id = session.get(PERSON)
+    if person_id is not None:
+        with writing() as database:
+            sessions.end(database, current(Settings), session.get(SESSION_ID), person_id, now())
 
 
 def person() -> Person | None:
@@ -134,7 +158,7 @@ def as_organisation(right: Representation) -> dict[str, str]:
 
 def signed_in_at() -> tuple[str, dt.datetime] | None:
     """How and when the person signed in."""
-    how = session.get(HOW)
+    how = session.get(SIGNED_IN)
     return (how["how"], dt.datetime.fromisoformat(how["at"])) if how else None
 
 

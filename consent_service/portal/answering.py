@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, flash, render_template, request, session, url_for
 from marshmallow import ValidationError
@@ -16,7 +15,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants import service, store
 from consent_service.grants.agreement import Refused
 from consent_service.grants.model import SINCE_EVER, Period, Request, Status, Terms
-from consent_service.portal import access, shown, words
+from consent_service.portal import access, logins, shown, words
 from consent_service.portal.schemas import AnswerSchema
 from consent_service.registry import parties
 from consent_service.web.current import now
@@ -34,12 +33,14 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 @access.signed_in
-def request_page(request_id: str) -> tuple[str, int] | str:
+def request_page(request_id: str) -> tuple[str, int] | Response | str:
     """Show a request to somebody who may answer it; from then on it is open."""
     asked = _find(request_id)
     if closed := _closed(asked):
         return closed
     _may_answer(asked)
+    if elsewhere := logins.not_ready(request_id):
+        return elsewhere
     who = access.person()
     with writing() as database:
         asked = service.open_request(database, request_id, who.person_id if who else "", now())
@@ -53,6 +54,8 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
     if closed := _closed(asked):
         return closed
     _may_answer(asked)
+    if elsewhere := logins.not_ready(request_id):
+        return elsewhere
     who = access.person()
     person_id = who.person_id if who else ""
     form: dict[str, Any] = {name: value for name, value in request.form.items() if value}
@@ -65,6 +68,7 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
     if filled["answer"] == "decline":
         with writing() as database:
             service.decline(database, request_id, person_id, now())
+            logins.decline(database, request_id, person_id)
         return _back(request_id, url_for("portal.overview"))
     terms, errors = _narrowed(asked.terms, filled)
     if errors:
@@ -76,6 +80,7 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
         with writing() as database:
             by = service.Answering(person_id, right, since, words.language())
             grant = service.approve(database, request_id, terms, by, now())
+            logins.give(database, request_id, request.form.getlist("organisations"), remember=False)
     except Refused as refused:
         if refused.step_up:  # a fresh sign-in is all that is missing; then the person is back here
             flash(refused.description, "info")
@@ -130,7 +135,7 @@ def _narrowed(asked: Terms, filled: dict[str, Any]) -> tuple[Terms, dict[str, st
 
 def _page(asked: Request, errors: dict[str, str], values: dict[str, Any]) -> str:
     client = parties.find(reading(), asked.client_id)
-    allow_form_to(*sorted({_origin(uri) for uri in client.redirect_uris}) if client else ())
+    allow_form_to(*shown.origins(client.redirect_uris) if client else ())
     choices = [access.as_organisation(right) for right in access.rights()]
     fixed = next((one for one in choices if one["identifier"] == asked.owner), None)
     ask = {
@@ -139,6 +144,7 @@ def _page(asked: Request, errors: dict[str, str], values: dict[str, Any]) -> str
         "owner_fixed": fixed,
         "owner_choices": [fixed] if fixed else choices,
         "answer_before": asked.expires_at,
+        "login": logins.beside(asked.request_id),
         **shown.terms(asked.terms),
     }
     return render_template("request.html", ask=ask, errors=errors, values=values)
@@ -202,8 +208,3 @@ def _back(request_id: str, otherwise: str) -> Response:
     if request_id in session.get(BEGUN, []):
         return access.go(url_for("oauth.authorize_return", request_id=request_id))
     return access.go(otherwise)
-
-
-def _origin(uri: str) -> str:
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}"

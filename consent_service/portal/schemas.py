@@ -33,3 +33,11 @@ class PasskeyName(Form):
     """What a person calls a passkey."""
 
     name = fields.String(load_default="", validate=validate.Length(max=60))
+
+
+class LoginAnswer(Form):
+    """A person's answer to a client that asks who they are."""
+
+    answer = fields.String(required=True, validate=validate.OneOf(["approve", "decline"]))
+    organisations = fields.List(fields.String(), load_default=list)
+    ask_again = fields.String(load_default="")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from consent_service.ledger.model import Kind
 from consent_service.ledger.store import PayloadRow
 from consent_service.portal import words
 from consent_service.registry import identifiers, parties, people
-from consent_service.registry.model import OrganisationRole
+from consent_service.registry.model import Client, OrganisationRole
 from consent_service.web.current import named, now
 from consent_service.web.texts import format_date, gettext
 
@@ -43,6 +44,19 @@ def party(identifier: str) -> dict[str, Any]:
         "verified": found is not None,
         "verified_text": gettext("Name checked by %(source)s", source=found.verified_by) if found else "",
     }
+
+
+def client_name(of: Client) -> str:
+    """A client's own name, with whose it is where that is not plain from it."""
+    if of.name == of.organisation.name:
+        return of.name
+    return gettext("%(client)s of %(organisation)s", client=of.name, organisation=of.organisation.name)
+
+
+def origins(uris: Iterable[str]) -> list[str]:
+    """Where the answer to a form may end up, for the page's policy."""
+    parts = [urlsplit(uri) for uri in uris]
+    return sorted({f"{one.scheme}://{one.netloc}" for one in parts})
 
 
 def terms(of: Terms) -> dict[str, Any]:

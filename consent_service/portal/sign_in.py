@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, flash, jsonify, render_template, request, session, url_for
+from flask import Blueprint, jsonify, render_template, request, session, url_for
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response
 
@@ -16,16 +16,15 @@ from consent_service.errors import ServiceError
 from consent_service.grants import store as grants
 from consent_service.portal import access, shown, words
 from consent_service.portal.schemas import PasskeyName
-from consent_service.registry import passkeys, people
+from consent_service.registry import logins, parties, passkeys, people
 from consent_service.registry.eid import Attempt, EidBroker
-from consent_service.registry.occurrences import Happening, happened
 from consent_service.registry.passkeys import RelyingParty
 from consent_service.web.current import current, now
 from consent_service.web.headers import allow_form_to
 from consent_service.web.texts import gettext
 
 ATTEMPT, NEXT, CHALLENGE = "eid_attempt", "next", "passkey_challenge"
-REQUESTS = "/requests/"
+REQUESTS, CONTINUING = "/requests/", "/oauth/authorize/"
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -35,7 +34,6 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.get("/sign-in/eid/callback")(eid_callback)
     blueprint.post("/sign-in/passkey/options")(passkey_request_options)
     blueprint.post("/sign-in/passkey")(passkey_sign_in)
-    blueprint.post("/sign-out")(sign_out)
     blueprint.get("/passkey")(passkey_offer)
     blueprint.post("/passkey/options")(passkey_creation_options)
     blueprint.post("/passkey")(passkey_create)
@@ -67,9 +65,9 @@ def eid_callback() -> Response | tuple[str, int]:
         person = people.introduce(identity, access.register(), current(Settings).secret_key, moment)
     except ServiceError as error:
         return _page(target, error.description), error.status
-    access.sign_in(person.person_id, "eid")
-    if passkeys.list_of(reading(), person.person_id):
-        return access.go(target)
+    access.sign_in(person.person_id, "eid", identity.amr)
+    if target.startswith(CONTINUING) or passkeys.list_of(reading(), person.person_id):
+        return access.go(target)  # a sign-in on the way to somebody else is no moment for an offer
     session[NEXT] = target
     return access.go(url_for("portal.passkey_offer"))
 
@@ -87,15 +85,6 @@ def passkey_sign_in() -> tuple[Response, int] | Response:
         person_id = passkeys.sign_in(database, _relying_party(), _credential(), challenge, now())
     access.sign_in(person_id, "passkey")
     return jsonify(next=target)
-
-
-def sign_out() -> Response:
-    if person := access.person():
-        with writing() as database:
-            happened(database, Happening.SIGNED_OUT, person.person_id, now())
-    access.sign_out()
-    flash(gettext("You are signed out. What you granted stays as it is."), "info")
-    return access.go(url_for("portal.sign_in"))
 
 
 @access.signed_in
@@ -144,9 +133,14 @@ def _page(target: str, error: str | None = None) -> str:
 
 def _asking(target: str) -> dict[str, str] | None:
     """Who waits for an answer behind the sign-in, when that is why the person is here."""
-    if not target.startswith(REQUESTS):
+    named = target.partition("?")[0]
+    if named.startswith(CONTINUING):
+        login = logins.find(reading(), named.removeprefix(CONTINUING).partition("/")[0])
+        client = parties.find(reading(), login.client_id) if login else None
+        return {"client_name": shown.client_name(client)} if client else None
+    if not named.startswith(REQUESTS):
         return None
-    found = grants.find_request(reading(), target.removeprefix(REQUESTS).partition("?")[0])
+    found = grants.find_request(reading(), named.removeprefix(REQUESTS))
     if found is None:
         return None
     purpose = words.purpose(words.catalogue(), found.terms.purpose)

@@ -14,7 +14,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants import service, store
 from consent_service.grants.model import Grant, Status
 from consent_service.ledger import store as ledger
-from consent_service.portal import access, answering, records, shown, sign_in, words
+from consent_service.portal import access, answering, logins, records, shown, sign_in, sign_out, words
 from consent_service.portal.schemas import ActForSchema
 from consent_service.registry import passkeys
 from consent_service.web.current import now
@@ -25,7 +25,9 @@ LATEST = 5
 
 blueprint = Blueprint("portal", __name__, template_folder="templates", static_folder="static")
 sign_in.add_routes(blueprint)
+sign_out.add_routes(blueprint)
 answering.add_routes(blueprint)
+logins.add_routes(blueprint)
 records.add_routes(blueprint)
 
 
@@ -148,6 +150,7 @@ def account() -> str:
         "account.html",
         passkeys=passkeys.list_of(reading(), person.person_id) if person else [],
         sign_in_text=sign_in_text,
+        consents=logins.remembered(),
     )
 
 

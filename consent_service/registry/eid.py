@@ -57,13 +57,15 @@ class EidBroker:
     def begin(self) -> Attempt:
         """Make an authorization request (OpenID Connect Core section 3.1.2.1; RFC 7636).
 
+        It asks for a sign-in at this moment: what we say of when somebody signed in must be true.
+
         :raises ServiceError: ``eid_unavailable``
         """
         metadata = self._discover()
         nonce, verifier = generate_token(32), generate_token(64)
         with self._oauth() as client:
             url, state = client.create_authorization_url(
-                metadata["authorization_endpoint"], code_verifier=verifier, nonce=nonce
+                metadata["authorization_endpoint"], code_verifier=verifier, nonce=nonce, prompt="login"
             )
         return Attempt(url, state, nonce, verifier)
 
@@ -86,7 +88,14 @@ class EidBroker:
                     code_verifier=attempt.code_verifier,
                 )
             claims = self._verify(str(token["id_token"]), attempt.nonce, now)
-            return NationalIdentity(self.issuer, str(claims["sub"]), str(claims["name"]), str(claims["pid"]))
+            amr = claims.get("amr")
+            return NationalIdentity(
+                self.issuer,
+                str(claims["sub"]),
+                str(claims["name"]),
+                str(claims["pid"]),
+                tuple(one for one in amr if isinstance(one, str)) if isinstance(amr, list) else (),
+            )
         except httpx2.HTTPError as error:
             raise self._unavailable(error) from error
         except (AuthlibBaseError, JoseError, KeyError, ValueError) as error:

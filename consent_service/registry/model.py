@@ -125,6 +125,8 @@ class NationalIdentity:
     subject: str
     name: str
     person_number: str
+    amr: tuple[str, ...] = ()
+    """How the broker says that it signed the person in (RFC 8176)."""
 
 
 @dataclass(frozen=True, slots=True)

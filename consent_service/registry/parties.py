@@ -36,6 +36,7 @@ from consent_service.registry.tokens import digest
 
 KEY_MEMBERS = {"kty", "crv", "x", "y", "n", "e", "kid", "use", "alg"}
 MINIMUM_RSA_BITS = 2048
+SIGNED = ("id_token_signed_response_alg", "userinfo_signed_response_alg")
 LICENCE = re.compile(r"[a-z][a-z_]{1,63}")
 
 
@@ -122,6 +123,7 @@ def _check_way_in(registration: Registration, kept: Mapping[str, Any], jwks: dic
     3. A secret where the method has one, else a key or where keys are found.
     4. With tls_client_auth exactly one name that its certificate bears (RFC 8705 section 2.1.2), with
        self_signed_tls_client_auth a key that names a certificate (section 2.2.2).
+    5. RS256 only for the profile ``oidc``.
     """
     profile, method = registration.profile, registration.auth_method
     if profile is Profile.OIDC and registration.role is not ClientRole.LOGIN:
@@ -130,6 +132,8 @@ def _check_way_in(registration: Registration, kept: Mapping[str, Any], jwks: dic
         raise _metadata(f"token_endpoint_auth_method {method} is not for the profile {profile}")
     if (method in SECRET_METHODS) != bool(registration.secret):
         raise _metadata(f"{method} {'needs a' if method in SECRET_METHODS else 'has no'} secret")
+    if profile is Profile.FAPI2 and "RS256" in (kept.get(name) for name in SIGNED):
+        raise _metadata("RS256 is for the profile oidc (FAPI 2.0 section 5.4.1)")
     if registration.jwks and "jwks_uri" in kept:
         raise _metadata("jwks and jwks_uri exclude each other")
     wants_keys = method in {AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH}

@@ -113,6 +113,13 @@ def find(session: Session, token: str) -> Token | None:
     )
 
 
+def use(session: Session, token: Token, now: dt.datetime) -> bool:
+    """Use a token up that counts once, in one conditional UPDATE; False when it was used before."""
+    this = TokenRow.token_hash == token.token_hash, TokenRow.revoked_at.is_(None)
+    changed = session.execute(update(TokenRow).where(*this).values(revoked_at=now))
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
 def revoke(session: Session, token: Token, now: dt.datetime) -> None:
     """Revoke a token; a refresh token takes along all that its authorization gave (RFC 7009 section 2.1).
 
@@ -133,5 +140,18 @@ def revoke_authorization(session: Session, authorization_id: str, now: dt.dateti
     session.execute(
         update(TokenRow)
         .where(TokenRow.authorization_id == authorization_id, TokenRow.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def revoke_sign_in(session: Session, authorization_id: str, now: dt.datetime) -> None:
+    """Revoke what an authorization gave beside a grant: tokens that carry one end with it, and not before."""
+    session.execute(
+        update(TokenRow)
+        .where(
+            TokenRow.authorization_id == authorization_id,
+            TokenRow.grant_id.is_(None),
+            TokenRow.revoked_at.is_(None),
+        )
         .values(revoked_at=now)
     )

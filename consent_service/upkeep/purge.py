@@ -24,6 +24,8 @@ from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.outbox import DeliveryRow
 from consent_service.registry.limits import TriesRow
+from consent_service.registry.logins import ConsentRow, LoginRow
+from consent_service.registry.sessions import ClientSessionRow
 from consent_service.registry.store import TokenRow
 from consent_service.registry.used import UsedRow
 from consent_service.signals import store as signals
@@ -61,6 +63,9 @@ ENDED: tuple[Ended, ...] = (
     Ended(UsedRow, UsedRow.expires_at, dt.timedelta()),
     Ended(TriesRow, TriesRow.ends_at, dt.timedelta()),
     Ended(SessionRow, SessionRow.expires_at, dt.timedelta()),
+    Ended(LoginRow, LoginRow.expires_at, dt.timedelta()),
+    Ended(ConsentRow, ConsentRow.until, dt.timedelta()),
+    Ended(ClientSessionRow, ClientSessionRow.last_at, dt.timedelta(days=30)),
     # A code that comes a second time ends what it gave (RFC 6749 section 4.1.2): so long it is known.
     Ended(AuthorizationRow, AuthorizationRow.begin_before, dt.timedelta(days=7)),
     Ended(SignalRow, SignalRow.created_at, signals.KEPT),

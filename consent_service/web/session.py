@@ -26,6 +26,10 @@ LIFE = dt.timedelta(hours=8)
 KEY_BYTES = 32
 BEGUN = "authorizations"
 """Where a session keeps the requests that its browser brought along from a party."""
+LOGOUT = "logout"
+"""For what a request to sign out is signed, on its way to the page that asks."""
+PERSON, SIGNED_IN, SESSION_ID = "person_id", "signed_in", "session_id"
+"""Where it keeps who is signed in, how and when, and the session's own id, which outlives its key."""
 
 
 class SessionRow(Base):

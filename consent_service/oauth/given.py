@@ -1,0 +1,67 @@
+"""What an authorization gave, turned into a token response: access, refresh and ID token."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from consent_service.config import Settings
+from consent_service.errors import ServiceError
+from consent_service.grants.store import find_request
+from consent_service.oauth import id_token, tokens
+from consent_service.oauth.live import active_grant
+from consent_service.oauth.sender import Sender
+from consent_service.registry import logins
+from consent_service.registry.logins import LoginRow, LoginStatus
+from consent_service.registry.model import Client
+
+
+def subject_of(
+    session: Session,
+    settings: Settings,
+    client: Client,
+    authorization_id: str | None,
+    sender: Sender,
+    now: dt.datetime,
+) -> tokens.Subject:
+    """Whom and what tokens of this authorization are for, if it still holds.
+
+    1. The grant, where data was asked for, is active.
+    2. The login, where it was asked who the person is, was given and not taken back. Beside a grant it
+       may have ended: the grant goes on without it.
+
+    :raises ServiceError: ``invalid_grant``
+    """
+    login = logins.find(session, authorization_id or "")
+    if login is not None and (login.status != LoginStatus.GIVEN or now >= login.expires_at):
+        login = None
+    asked = find_request(session, authorization_id or "")
+    if asked is not None:
+        grant = active_grant(session, asked.owner, asked.grant_id, now)
+        return tokens.of_grant(client, grant, sender, authorization_id, login, settings.issuer)
+    if login is None:
+        raise ServiceError("invalid_grant", "what was agreed to has ended")
+    return tokens.of_login(client, login, sender, settings)
+
+
+def response(
+    session: Session,
+    settings: Settings,
+    subject: tokens.Subject,
+    now: dt.datetime,
+    *,
+    refreshed: bool = False,
+    renews: bool = True,
+) -> dict[str, Any]:
+    """The token response (RFC 6749 section 5.1, OpenID Connect Core sections 3.1.3.3 and 12.2)."""
+    answer = tokens.access_token(session, settings, subject, now)
+    if renews and (refresh := tokens.refresh_token(session, subject, now)):
+        answer["refresh_token"] = refresh
+    login: LoginRow | None = subject.login
+    if login is not None:
+        answer["id_token"] = id_token.make(
+            session, settings, subject.client, login, answer["access_token"], now, refreshed=refreshed
+        )
+    return answer

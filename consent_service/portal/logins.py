@@ -1,0 +1,178 @@
+"""The page on which a person tells a client who they are, and what they agreed to before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, flash, render_template, request, session, url_for
+from marshmallow import ValidationError
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from consent_service.config import Settings
+from consent_service.db import reading, writing
+from consent_service.errors import ServiceError
+from consent_service.portal import access, shown
+from consent_service.portal.schemas import LoginAnswer
+from consent_service.registry import browser_logins, logins, parties
+from consent_service.registry.browser_logins import Place
+from consent_service.registry.login_rules import NAME, OFFLINE, ORGANISATIONS, Step
+from consent_service.registry.logins import CONSENT_LIFE, LoginStatus
+from consent_service.web.current import current, now
+from consent_service.web.headers import allow_form_to
+from consent_service.web.session import BEGUN
+from consent_service.web.texts import gettext
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put this file's routes on the portal's blueprint."""
+    blueprint.get("/logins/<request_id>")(login_page)
+    blueprint.post("/logins/<request_id>/answer")(login_answer)
+    blueprint.post("/account/consents/<client_id>/forget")(forget)
+
+
+def login_page(request_id: str) -> str | Response:
+    """Who asks, what they learn, and which organisations to show."""
+    place = _begun(request_id)
+    return not_ready(request_id) or _page(place, {})
+
+
+def login_answer(request_id: str) -> Response | tuple[str, int]:
+    """Approve, with the organisations that are ticked, or decline."""
+    place = _begun(request_id)
+    if elsewhere := not_ready(request_id):
+        return elsewhere
+    form = {name: value for name, value in request.form.items() if name != "organisations"}
+    try:
+        filled = LoginAnswer().load({**form, "organisations": request.form.getlist("organisations")})
+    except ValidationError:
+        return _page(place, {"answer": gettext("Approve or decline.")}), 400
+    with writing() as database:
+        if filled["answer"] == "decline":
+            decline(database, request_id, place.who.person_id if place.who else "")
+        else:
+            give(database, request_id, filled["organisations"], remember=not filled["ask_again"])
+    return access.go(url_for("oauth.authorize_return", request_id=request_id))
+
+
+def not_ready(request_id: str) -> Response | None:
+    """Back to where it is decided what comes next, when that is not this page; None when it is.
+
+    What was checked on the way here is checked again: meanwhile somebody else may have signed in.
+    """
+    place = _place(reading(), request_id)
+    if place is None:
+        return None
+    ready = place.row.status == LoginStatus.OPEN
+    if ready and browser_logins.next_of(reading(), place, now()).step in {Step.ASK, Step.GIVE}:
+        return None
+    return access.go(url_for("oauth.authorize_continue", request_id=request_id))
+
+
+def give(database: Session, request_id: str, organisations: Sequence[str], *, remember: bool) -> None:
+    """Answer yes, where somebody asks who answers; only organisations of the person are shown.
+
+    :raises ServiceError: ``request_closed``
+    """
+    place = _place(database, request_id)
+    if place is None:
+        return
+    own = {right.owner for right in access.rights()}
+    chosen = [one for one in dict.fromkeys(organisations) if one in own]
+    if not browser_logins.give(database, place, chosen, now(), remember=remember):
+        raise ServiceError("request_closed", gettext("This was answered already."), status=409)
+
+
+def decline(database: Session, request_id: str, person_id: str) -> None:
+    """Answer no, where somebody asks who answers."""
+    row = logins.find(database, request_id)
+    if row is not None:
+        logins.decline(database, row, person_id, now())
+
+
+def beside(request_id: str) -> dict[str, Any] | None:
+    """What a party learns of the person beside the data that it asks for; None where nothing."""
+    place = _place(reading(), request_id)
+    return _shown(place) if place else None
+
+
+def remembered() -> list[dict[str, Any]]:
+    """What the person agreed to and is not asked again, for the account page."""
+    who = access.person()
+    rows = logins.consents_of(reading(), who.person_id, now()) if who else []
+    clients = [(row, parties.find(reading(), row.client_id)) for row in rows]
+    return [
+        {
+            "client_id": row.client_id,
+            "name": shown.client_name(client) if client else row.client_id,
+            "learns": _learns(frozenset(row.claims), lasting=OFFLINE in row.scopes),
+            "organisations": [shown.party(one)["name"] for one in row.organisations],
+            "given_at": row.given_at,
+            "until": row.until,
+        }
+        for row, client in clients
+    ]
+
+
+@access.signed_in
+def forget(client_id: str) -> Response:
+    """Take a consent back, in one action."""
+    who = access.person()
+    with writing() as database:
+        logins.forget(database, who.person_id if who else "", client_id, now())
+    flash(gettext("Taken back. You are asked again the next time."), "success")
+    return access.go(url_for("portal.account"))
+
+
+def _begun(request_id: str) -> Place:
+    """The login, in the browser that came with it; anybody else is told that there is none."""
+    place = _place(reading(), request_id) if request_id in session.get(BEGUN, []) else None
+    if place is None:
+        raise ServiceError("unknown_request", gettext("There is no such request."), status=404)
+    return place
+
+
+def _place(database: Session, request_id: str) -> Place | None:
+    row = logins.find(database, request_id)
+    client = parties.find(database, row.client_id) if row else None
+    return Place(row, client, session, current(Settings)) if row and client else None
+
+
+def _page(place: Place, errors: dict[str, str]) -> str:
+    allow_form_to(*shown.origins(place.client.redirect_uris))
+    return render_template("login.html", ask=_shown(place), errors=errors)
+
+
+def _shown(place: Place) -> dict[str, Any]:
+    asked = place.row.request
+    agreed = browser_logins.remembered(reading(), place)
+    metadata = place.client.metadata
+    return {
+        "request_id": place.row.login_id,
+        "client_name": shown.client_name(place.client),
+        "party": shown.party(place.client.organisation.identifier),
+        "learns": _learns(asked.learned, lasting=OFFLINE in asked.scopes),
+        "choices": [access.as_organisation(right) for right in access.rights()]
+        if ORGANISATIONS in asked.learned
+        else None,
+        "chosen": list(agreed.organisations) if agreed else [],
+        "days": CONSENT_LIFE.days,
+        "policy_uri": metadata.get("policy_uri"),
+        "tos_uri": metadata.get("tos_uri"),
+        "again": url_for(
+            "portal.sign_in", next=url_for("oauth.authorize_continue", request_id=place.row.login_id)
+        ),
+    }
+
+
+def _learns(learned: frozenset[str], *, lasting: bool) -> list[str]:
+    """What a client learns, in plain words."""
+    told = [gettext("That it is you, under a name that only they use for you")]
+    if NAME in learned:
+        told.append(gettext("Your name"))
+    if ORGANISATIONS in learned:
+        told.append(gettext("Businesses that you act for, and your role: those that you choose"))
+    if lasting:
+        told.append(gettext("All this also later, without you being there"))
+    return told
