@@ -145,7 +145,7 @@ def serve(settings: Settings, client_id: str, owners: Sequence[str], *, everybod
         session.commit()
     if everybody:
         return f"{client_id} may ask about every owner"
-    return f"{client_id} serves {len(new)} more owners, and may ask about no others"
+    return f"{len(new)} recorded: {client_id} may ask about no other owners"
 
 
 def unserve(settings: Settings, client_id: str, owners: Sequence[str]) -> str:
