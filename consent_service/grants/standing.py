@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
-from sqlalchemy import literal_column, select
+from sqlalchemy import Text, cast, literal_column, select
 from sqlalchemy.orm import Session
 
-from consent_service.grants import store
-from consent_service.grants.model import Grant, Status
+from consent_service.grants.model import Status
 from consent_service.grants.store import GrantRow
 
 
@@ -27,20 +27,40 @@ class TokenStatus(IntEnum):
     SUSPENDED = 0x02
 
 
-def changed_since(session: Session, since: dt.datetime) -> dict[tuple[str, str], list[Grant]]:
-    """All versions, oldest first, of each grant that got another version since then."""
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What counts of a version of a grant here; ``terms`` as they are stored, to be compared only."""
+
+    status: Status
+    created_at: dt.datetime
+    terms: str
+
+
+def changed_since(session: Session, since: dt.datetime) -> dict[tuple[str, str], list[Version]]:
+    """All versions, oldest first, of each grant that got another version since then, by owner and id."""
     changed = (
         select(GrantRow.grant_id)
         .where(GrantRow.created_at >= since, GrantRow.version > literal_column("1"))
         .distinct()
     )
-    found: dict[tuple[str, str], list[Grant]] = {}
-    for grant in store.versions_of(session, session.scalars(changed).all()):
-        found.setdefault((grant.owner, grant.grant_id), []).append(grant)
+    rows = session.execute(
+        select(
+            GrantRow.owner,
+            GrantRow.grant_id,
+            GrantRow.status,
+            GrantRow.created_at,
+            cast(GrantRow.terms, Text),
+        )
+        .where(GrantRow.grant_id.in_(changed))
+        .order_by(GrantRow.version)
+    )
+    found: dict[tuple[str, str], list[Version]] = {}
+    for owner, grant_id, status, created_at, terms in rows:
+        found.setdefault((owner, grant_id), []).append(Version(Status(status), created_at, terms))
     return found
 
 
-def of_token(versions: Sequence[Grant], issued_at: dt.datetime) -> TokenStatus:
+def of_token(versions: Sequence[Version], issued_at: dt.datetime) -> TokenStatus:
     """What a token that was given at this moment is worth, by all versions of its grant, oldest first.
 
     1. A grant that rests lets its tokens rest; one that ended, or does not count yet, ends them.

@@ -255,12 +255,6 @@ def _remember(rows: list[Any]) -> list[Grant]:
     return read
 
 
-def versions_of(session: Session, ids: Collection[str]) -> list[Grant]:
-    """Every version of the grants with these ids, oldest first."""
-    rows = sorted(_of_ids(session, _VERSIONS_OF, ids), key=lambda row: row.version)
-    return [_grant(row) for row in rows]
-
-
 def current_of_owner(session: Session, owner: str, client_id: str | None = None) -> list[Grant]:
     """The current version of each of an owner's grants (of one client's), newest grant first."""
     latest = (
