@@ -18,7 +18,7 @@ from tests.world import REDIRECT, World
 
 TOKEN = "/oauth/token"
 FORM = {"grant_type": "client_credentials"}
-SECRET = parties.new_secret()
+SECRET = "one-that-the-tests-know-and-nobody-else-has"
 
 
 def fail(world: World, address: str) -> TestResponse:
