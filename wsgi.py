@@ -7,8 +7,8 @@ from consent_service.app import create_app
 from consent_service.config import from_environ
 from consent_service.courier import Courier
 from consent_service.ledger.sequencer import Sequencer
-from consent_service.upkeep.keeper import Keeper
 from consent_service.signals.teller import Teller
+from consent_service.upkeep.keeper import Keeper
 from consent_service.web import logs
 from consent_service.web.current import current
 
