@@ -18,9 +18,12 @@ import yaml
 from consent_service.errors import ServiceError
 from consent_service.grants.duration import Duration, longer, parse_duration
 from consent_service.grants.model import CONSENT, Frequency, Unit, most_in
+from consent_service.grants.types import DetailsType
+from consent_service.grants.types import load as load_types
 from consent_service.registry import identifiers
 
 FALLBACK = "en"
+TYPES = "types"
 Kind = Literal["financial", "trade", "non_financial"]
 PersonalData = Literal["none", "possible"]
 
@@ -108,23 +111,28 @@ class LegalBasis:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Purposes, data sets and legal bases by id."""
+    """Purposes, data sets, legal bases and types of authorization details by id."""
 
     purposes: Mapping[str, Purpose] = field(default_factory=dict)
     data_sets: Mapping[str, DataSet] = field(default_factory=dict)
     legal_bases: Mapping[str, LegalBasis] = field(default_factory=dict)
+    types: Mapping[str, DetailsType] = field(default_factory=dict)
 
     @classmethod
     def load(cls, directory: Path) -> Catalogue:
         """Read ``purposes.yaml``, ``datasets.yaml`` and, if there is one, ``legal_bases.yaml``.
 
-        A missing directory is an empty catalogue.
+        A missing directory is an empty catalogue. The types are read from the folder beside it.
 
-        :raises CatalogueError: YAML that does not parse, a member missing or wrong, a purpose
+        :raises CatalogueError: YAML or a schema that does not parse, a member missing or wrong, a purpose
             that names a data set or a law which is not there, a law wider than its purpose
         """
+        try:
+            types = load_types(directory.parent / TYPES)
+        except ValueError as error:
+            raise CatalogueError(str(error)) from error
         if not directory.is_dir():
-            return cls()
+            return cls(types=types)
         data_sets = {
             name: _data_set(name, entry) for name, entry in _read(directory / "datasets.yaml").items()
         }
@@ -142,7 +150,7 @@ class Catalogue:
                 raise CatalogueError(f"legal_bases.yaml: {basis.id}: its purpose does not rest on it")
             if not basis.limits.within(served.limits):
                 raise CatalogueError(f"legal_bases.yaml: {basis.id} is wider than its purpose")
-        return cls(MappingProxyType(purposes), MappingProxyType(data_sets), MappingProxyType(bases))
+        return cls(MappingProxyType(purposes), MappingProxyType(data_sets), MappingProxyType(bases), types)
 
     def purpose(self, purpose_id: str) -> Purpose | None:
         return self.purposes.get(purpose_id)

@@ -48,3 +48,17 @@ def add(day: dt.date, duration: Duration) -> dt.date:
 def longer(one: Duration, other: Duration) -> bool:
     """Whether ``one`` leads further than ``other``, counted from :data:`ANCHOR`."""
     return add(ANCHOR, one) > add(ANCHOR, other)
+
+
+def outlasts(one: str, other: str) -> bool:
+    """Whether data kept for ``one`` is kept longer than for ``other``; what can't be read is for ever."""
+    if one == other:
+        return False
+    try:
+        kept = parse_duration(one)
+    except DurationError:
+        return True
+    try:
+        return longer(kept, parse_duration(other))
+    except DurationError:
+        return False

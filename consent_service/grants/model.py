@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid5
 
+from consent_service.grants.duration import outlasts
+
 
 class Mode(StrEnum):
     """How often a grant may be used (DESIGN section 5, ``access.mode``)."""
@@ -52,18 +54,39 @@ class Status(StrEnum):
     SUSPENDED = "suspended"
     NOTIFIED = "notified"
     ENDED = "ended"
+    TERMINATED = "terminated"
 
 
 ARROWS: dict[Status, frozenset[Status]] = {
     Status.REQUESTED: frozenset({Status.OPEN, Status.LAPSED}),
     Status.OPEN: frozenset({Status.ACTIVE, Status.DECLINED, Status.LAPSED}),
     Status.ACTIVE: frozenset(
-        {Status.REVOKED, Status.EXPIRED, Status.EXHAUSTED, Status.SUSPENDED, Status.ENDED}
+        {
+            Status.REVOKED,
+            Status.EXPIRED,
+            Status.EXHAUSTED,
+            Status.SUSPENDED,
+            Status.ENDED,
+            Status.TERMINATED,
+        }
     ),
-    Status.SUSPENDED: frozenset({Status.ACTIVE, Status.REVOKED, Status.EXPIRED, Status.ENDED}),
+    Status.SUSPENDED: frozenset(
+        {Status.ACTIVE, Status.REVOKED, Status.EXPIRED, Status.ENDED, Status.TERMINATED}
+    ),
     Status.NOTIFIED: frozenset({Status.ACTIVE, Status.ENDED}),
 }
 """The life cycle of DESIGN section 5, as far as it is built. A state without a row is an end."""
+
+
+class Action(StrEnum):
+    """What a request is to do with a grant (Grant Management for OAuth 2.0, section 5.2).
+
+    The tables hold these names: append only.
+    """
+
+    CREATE = "create"
+    MERGE = "merge"
+    REPLACE = "replace"
 
 
 LAWS = UUID("6ba6d0a4-6a0e-5c1f-9a52-3f1f6a1c7e4d")
@@ -132,6 +155,19 @@ class Access:
     valid_until: dt.datetime
     frequency: Frequency | None = None
 
+    def narrower_or_equal(self, asked: Access) -> bool:
+        """In the same way, no longer, and no more often in the same calendar unit.
+
+        Units are not compared with each other: reads are counted in the grant's own.
+        """
+        mine, theirs = self.frequency, asked.frequency
+        return (
+            self.mode is asked.mode
+            and self.valid_until <= asked.valid_until
+            and (mine is None) == (theirs is None)
+            and (mine is None or theirs is None or (mine.unit is theirs.unit and mine.value <= theirs.value))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -152,26 +188,27 @@ class Terms:
     def narrower_or_equal(self, asked: Terms) -> bool:
         """Whether these terms give nothing that ``asked`` did not ask for.
 
-        The owner may choose the owner where it was left open, and may only take away:
-        fewer data sets, a shorter period, an earlier end. Everything else must be as asked.
+        The owner may choose the owner where it was left open. From the rest one may only take away;
+        why, what is done with the data and on which ground must be as asked.
         """
-        taken_away = replace(
-            self,
-            owner=asked.owner or self.owner,
-            datatypes=asked.datatypes,
-            period=asked.period,
-            access=replace(self.access, valid_until=asked.access.valid_until),
-        )
         return (
-            taken_away == replace(asked, owner=asked.owner or self.owner)
-            and self.owner is not None
-            and (asked.owner is None or asked.owner == self.owner)
-            and bool(self.datatypes)
-            and set(self.datatypes) <= set(asked.datatypes)
-            and asked.period.covers(self.period)
+            self.owner is not None
+            and asked.owner in {None, self.owner}
+            and (self.purpose, self.actions, self.legal_basis)
+            == (asked.purpose, asked.actions, asked.legal_basis)
+            and _some_of(self.datatypes, asked.datatypes)
+            and _some_of(self.locations, asked.locations)
             and self.period.start <= self.period.end
-            and self.access.valid_until <= asked.access.valid_until
+            and asked.period.covers(self.period)
+            and self.access.narrower_or_equal(asked.access)
+            and not outlasts(self.retention, asked.retention)
+            and set(self.onward_sharing) <= set(asked.onward_sharing)
+            and self.message == asked.message
         )
+
+
+def _some_of(few: tuple[str, ...], many: tuple[str, ...]) -> bool:
+    return bool(few) and set(few) <= set(many)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +225,16 @@ class Request:
     owner: str | None = None
     grant_id: str | None = None
     answered_by: str | None = None
+    action: Action = Action.CREATE
+    amends: tuple[str, int] | None = None
+    """The grant that it would change, and the version of it on which the terms were made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One immutable version of a grant: the owner's answer to a request, or a law's.
 
-    ``given_at`` is the same in every version: from when on it counts.
+    ``given_at`` is from when on the terms count: it stays as it is until they are agreed to anew.
     """
 
     grant_id: str
@@ -219,6 +259,23 @@ class Grant:
         check_transition(self.status, status)
         return replace(
             self, version=self.version + 1, status=status, created_at=at, entry_id=entry_id, reason=reason
+        )
+
+    def amended(self, terms: Terms, *, at: dt.datetime, entry_id: str) -> Grant:
+        """The version after this one with other terms, agreed to now.
+
+        :raises InvalidTransition: only an active grant is changed
+        """
+        if self.status is not Status.ACTIVE:
+            raise InvalidTransition(self.status, Status.ACTIVE)
+        return replace(
+            self,
+            version=self.version + 1,
+            terms=terms,
+            created_at=at,
+            entry_id=entry_id,
+            given_at=at,
+            reason="",
         )
 
 

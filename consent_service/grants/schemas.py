@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
@@ -23,7 +24,35 @@ from consent_service.web.problems import first_problem
 MESSAGE_LENGTH = 300  # characters a language
 MOST_LOCATIONS = 10
 MOST_READS = 10_000
-LANGUAGE = validate.Regexp(r"^[a-z]{2,3}(-[A-Z]{2})?$", error="is not a language tag")
+LANGUAGE = validate.Regexp(r"[a-z]{2,3}(-[A-Z]{2})?\Z", error="is not a language tag")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
+TYPE = "business_data"
+
+
+class _Day(fields.Date):
+    """A calendar day in the one spelling of RFC 3339."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dt.date:
+        if not isinstance(value, str) or not DAY.fullmatch(value):
+            raise self.make_error("invalid", obj_type=self.OBJ_TYPE, input=value)
+        return super()._deserialize(value, attr, data, **options)
+
+
+class _Moment(fields.AwareDateTime):
+    """A date-time of RFC 3339, with its offset."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dt.datetime:
+        if not isinstance(value, str) or not MOMENT.fullmatch(value):
+            raise self.make_error("invalid", obj_type=self.OBJ_TYPE, input=value)
+        return super()._deserialize(value, attr, data, **options)
+
+
+def _duration(value: str) -> None:
+    try:
+        parse_duration(value)
+    except DurationError as error:
+        raise ValidationError(str(error)) from error
 
 
 class _Strict(Schema):
@@ -50,8 +79,8 @@ class OwnerSchema(_Strict):
 class PeriodSchema(_Strict):
     """Two dates, both included."""
 
-    start = fields.Date(required=True, data_key="from", format="%Y-%m-%d")
-    end = fields.Date(required=True, data_key="to", format="%Y-%m-%d")
+    start = _Day(required=True, data_key="from", format="%Y-%m-%d")
+    end = _Day(required=True, data_key="to", format="%Y-%m-%d")
 
     @validates_schema
     def _ordered(self, data: dict[str, Any], **_options: Any) -> None:
@@ -70,8 +99,8 @@ class AccessSchema(_Strict):
     """How often and until when."""
 
     mode = fields.Enum(Mode, required=True, by_value=True)
-    frequency = fields.Nested(FrequencySchema, load_default=None)
-    valid_until = fields.AwareDateTime(required=True, format="iso")
+    frequency = fields.Nested(FrequencySchema, load_default=None, allow_none=False)
+    valid_until = _Moment(required=True, format="iso")
 
     @validates_schema
     def _frequency_fits(self, data: dict[str, Any], **_options: Any) -> None:
@@ -82,8 +111,8 @@ class AccessSchema(_Strict):
 class BusinessDataSchema(_Strict):
     """One object of type ``business_data``."""
 
-    type = fields.String(required=True, validate=validate.Equal("business_data"))
-    owner = fields.Nested(OwnerSchema, load_default=None)
+    type = fields.String(required=True, validate=validate.Equal(TYPE))
+    owner = fields.Nested(OwnerSchema, load_default=None, allow_none=False)
     purpose = fields.String(required=True)
     datatypes = fields.List(fields.String(), required=True, validate=validate.Length(1, 20))
     actions = fields.List(
@@ -92,7 +121,7 @@ class BusinessDataSchema(_Strict):
     locations = fields.List(fields.String(), required=True, validate=validate.Length(1, MOST_LOCATIONS))
     period = fields.Nested(PeriodSchema, required=True)
     access = fields.Nested(AccessSchema, required=True)
-    retention = fields.String(required=True)
+    retention = fields.String(required=True, validate=_duration)
     onward_sharing = fields.List(fields.String(), required=True, validate=validate.Length(0, 10))
     legal_basis = fields.String(required=True, validate=validate.Length(1, 64))
     message = fields.Dict(
@@ -139,6 +168,14 @@ def load_authorization_details(text: str | None, catalogue: Catalogue) -> Terms:
     :param text: a JSON array with one object, as the form carries it
     :raises ServiceError: ``invalid_authorization_details`` (RFC 9396 section 5), naming the member
     """
+    return terms_of(details_object(text), catalogue)
+
+
+def details_object(text: str | None) -> dict[str, Any]:
+    """The one object of the parameter.
+
+    :raises ServiceError: ``invalid_authorization_details``
+    """
     if not text:
         raise _wrong("authorization_details is missing")
     try:
@@ -147,10 +184,21 @@ def load_authorization_details(text: str | None, catalogue: Catalogue) -> Terms:
         raise _wrong("authorization_details is not JSON") from error
     if not isinstance(documents, list) or len(documents) != 1 or not isinstance(documents[0], dict):
         raise _wrong("authorization_details must be an array with one object")
+    return documents[0]
+
+
+def terms_of(document: dict[str, Any], catalogue: Catalogue) -> Terms:
+    """One object as terms: by our own reading, by the type's published schema, by the catalogue's names.
+
+    :raises ServiceError: ``invalid_authorization_details``
+    """
     try:
-        terms: Terms = BusinessDataSchema().load(documents[0])
+        terms: Terms = BusinessDataSchema().load(document)
     except ValidationError as error:
         raise _wrong(first_problem(error.messages_dict)) from error
+    registered = catalogue.types.get(TYPE)
+    if registered and (problem := registered.problem(document)):
+        raise _wrong(problem)
     check_names(terms, catalogue)
     return terms
 
@@ -165,10 +213,6 @@ def check_names(terms: Terms, catalogue: Catalogue) -> None:
     for name in terms.datatypes:
         if catalogue.data_set(name) is None:
             raise _wrong(f"datatypes: {name} is not in the catalogue")
-    try:
-        parse_duration(terms.retention)
-    except DurationError as error:
-        raise _wrong(f"retention: {error}") from error
 
 
 def _wrong(sentence: str) -> ServiceError:

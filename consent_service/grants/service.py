@@ -17,6 +17,7 @@ from consent_service.clock import rfc3339
 from consent_service.errors import ServiceError
 from consent_service.grants import agreement, store
 from consent_service.grants.model import (
+    Action,
     Grant,
     InvalidTransition,
     Mode,
@@ -45,6 +46,7 @@ KINDS = {
     Status.SUSPENDED: Kind.GRANT_SUSPENDED,
     Status.ACTIVE: Kind.GRANT_RESUMED,
     Status.ENDED: Kind.GRANT_ENDED,
+    Status.TERMINATED: Kind.GRANT_TERMINATED,
 }
 
 
@@ -59,11 +61,19 @@ class Answering:
 
 
 def submit(
-    session: Session, client: Client, terms: Terms, now: dt.datetime, request_id: str | None = None
+    session: Session,
+    client: Client,
+    terms: Terms,
+    now: dt.datetime,
+    request_id: str | None = None,
+    *,
+    action: Action = Action.CREATE,
+    amends: Grant | None = None,
 ) -> Request:
     """Take in a party's request; its terms were checked at the edge.
 
     :param request_id: the id of the authorization that it comes with
+    :param amends: the grant that is to have these terms (:func:`consent_service.grants.management.target`)
     """
     request = Request(
         request_id=request_id or str(uuid.uuid4()),
@@ -74,9 +84,13 @@ def submit(
         created_at=now,
         expires_at=now + REQUEST_LIFE,
         owner=terms.owner,
+        action=action,
+        amends=(amends.grant_id, amends.version) if amends else None,
     )
     store.add_request(session, request)
     payload = {"party": request.party, "terms": terms_to_json(terms), "actor": client.client_id}
+    if amends:
+        payload |= {"action": action.value, "amends": amends.grant_id}
     _record_request(session, Kind.REQUEST_REQUESTED, request, payload, now)
     return request
 
@@ -96,16 +110,17 @@ def open_request(session: Session, request_id: str, person_id: str, now: dt.date
 
 
 def approve(session: Session, request_id: str, terms: Terms, by: Answering, now: dt.datetime) -> Grant:
-    """Answer a request with a grant of these terms.
+    """Answer a request with a grant of these terms, or with a new version of the one that it is about.
 
     1. The request waits for an answer; two tabs can't both give one.
     2. The terms give nothing that was not asked for.
     3. The person represents the owner of these terms at this moment.
-    4. The policies let these terms be agreed to, by this person's sign-in; the entry names the
+    4. The grant that is to be changed is still what the person was shown.
+    5. The policies let these terms be agreed to, by this person's sign-in; the entry names the
        policy set that said so.
 
     :raises ServiceError: ``unknown_request``, ``request_closed``, ``wider_than_asked``,
-        ``not_your_organisation``
+        ``not_your_organisation``, ``grant_changed``
     :raises Refused: the policies say no
     """
     person_id, right = by.person_id, by.right
@@ -116,49 +131,79 @@ def approve(session: Session, request_id: str, terms: Terms, by: Answering, now:
         raise ServiceError("wider_than_asked", "An answer can only give less than was asked for.")
     if terms.owner != right.owner or not right.holds(now):
         raise ServiceError("not_your_organisation", "You can't answer for this business.", status=403)
+    before = _amended(session, request, right.owner, now)
     client = parties.find(session, request.client_id)
     if client is None:
         raise _closed(request)
     digest = agreement.check(session, client, terms, now, signed_in_at=by.signed_in_at, language=by.language)
-    grant_id = str(uuid.uuid4())
+    grant_id = before.grant_id if before else str(uuid.uuid4())
+    payload = {
+        "party": request.party,
+        "client_id": request.client_id,
+        "terms": terms_to_json(terms),
+        "signed_in_at": rfc3339(by.signed_in_at),
+        "actor": person_id,
+        "role": right.role.value,
+        "source": right.source,
+        "reason": "owner",
+    }
     entry = ledger.append(
         session,
-        Kind.GRANT_ACTIVATED,
-        {
-            "party": request.party,
-            "client_id": request.client_id,
-            "terms": terms_to_json(terms),
-            "signed_in_at": rfc3339(by.signed_in_at),
-            "actor": person_id,
-            "role": right.role.value,
-            "source": right.source,
-            "reason": "owner",
-        },
+        Kind.GRANT_AMENDED if before else Kind.GRANT_ACTIVATED,
+        payload | ({"action": request.action.value} if before else {}),
         now=now,
         owner=right.owner,
         request_id=request_id,
         grant_id=grant_id,
-        grant_version=1,
+        grant_version=before.version + 1 if before else 1,
         client_id=request.client_id,
         policy_digest=digest,
     )
-    grant = Grant(
-        grant_id=grant_id,
-        version=1,
-        owner=right.owner,
-        party=request.party,
-        client_id=request.client_id,
-        terms=terms,
-        status=Status.ACTIVE,
-        created_at=now,
-        entry_id=entry.entry_id,
-        given_at=now,
+    grant = (
+        before.amended(terms, at=now, entry_id=entry.entry_id)
+        if before
+        else Grant(
+            grant_id=grant_id,
+            version=1,
+            owner=right.owner,
+            party=request.party,
+            client_id=request.client_id,
+            terms=terms,
+            status=Status.ACTIVE,
+            created_at=now,
+            entry_id=entry.entry_id,
+            given_at=now,
+        )
     )
     store.add_version(session, grant)
     changes = {"grant_id": grant_id, "owner": right.owner, "answered_by": person_id}
     if not store.move_request(session, request, Status.ACTIVE, **changes):
         raise _closed(request)
     return grant
+
+
+def amended(session: Session, request: Request, now: dt.datetime) -> Grant | None:
+    """The grant that a request is to change, as long as it is as the request found it; else None."""
+    if request.amends is None or request.owner is None:
+        return None
+    grant_id, version = request.amends
+    found = store.current(session, request.owner, grant_id)
+    if found is None or found.version != version or found.status is not Status.ACTIVE or due(found, now):
+        return None
+    return found
+
+
+def _amended(session: Session, request: Request, owner: str, now: dt.datetime) -> Grant | None:
+    if request.amends is None:
+        return None
+    found = amended(session, request, now)
+    if found is None or found.owner != owner:
+        raise ServiceError(
+            "grant_changed",
+            "The grant that was to be changed has changed meanwhile, so nothing was done.",
+            status=409,
+        )
+    return found
 
 
 def decline(session: Session, request_id: str, person_id: str, now: dt.datetime) -> Request:
@@ -172,10 +217,14 @@ def decline(session: Session, request_id: str, person_id: str, now: dt.datetime)
 
 
 def lapse(session: Session, request_id: str, now: dt.datetime) -> None:
-    """Record that a request's time ran out, where it did and nobody has recorded it yet."""
+    """Record that a request's time ran out, where it did and nobody has recorded it yet.
+
+    It did, too, when the grant that it was to change is not what it was: it never will be again.
+    """
     ledger.hold(session, ledger.of_request(request_id))
     request = _get(session, request_id)
-    if now >= request.expires_at and request.status in {Status.REQUESTED, Status.OPEN}:
+    over = now >= request.expires_at or (request.amends and amended(session, request, now) is None)
+    if over and request.status in {Status.REQUESTED, Status.OPEN}:
         _move(session, request, Status.LAPSED, {"actor": "clock"}, now)
 
 

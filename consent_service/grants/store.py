@@ -28,6 +28,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
 from consent_service.grants.model import (
+    Action,
     Grant,
     Request,
     Status,
@@ -52,6 +53,9 @@ class RequestRow(Base):
     expires_at: Mapped[dt.datetime] = mapped_column(Instant, index=True)
     grant_id: Mapped[str | None] = mapped_column(String(36))
     answered_by: Mapped[str | None] = mapped_column(String(36))
+    action: Mapped[str] = mapped_column(String(8), default=Action.CREATE)
+    amends_grant_id: Mapped[str | None] = mapped_column(String(36))
+    amends_version: Mapped[int | None]
 
     def to_model(self) -> Request:
         return Request(
@@ -65,6 +69,8 @@ class RequestRow(Base):
             owner=self.owner,
             grant_id=self.grant_id,
             answered_by=self.answered_by,
+            action=Action(self.action),
+            amends=(self.amends_grant_id, self.amends_version or 0) if self.amends_grant_id else None,
         )
 
 
@@ -125,6 +131,9 @@ def add_request(session: Session, request: Request) -> None:
             status=request.status,
             created_at=request.created_at,
             expires_at=request.expires_at,
+            action=request.action,
+            amends_grant_id=request.amends[0] if request.amends else None,
+            amends_version=request.amends[1] if request.amends else None,
         )
     )
     session.flush()
@@ -224,6 +233,22 @@ def current(session: Session, owner: str, grant_id: str) -> Grant | None:
     if known is None:
         [known] = _remember([session.connection().execute(_VERSION, key | {"version": latest[0]}).one()])
     return known
+
+
+def find(session: Session, grant_id: str) -> Grant | None:
+    """The version that counts of a grant of which only the id is known, or None.
+
+    Ids are random and given once, so that no two owners have the same.
+    """
+    owners = session.connection().execute(_LATEST_OF, {"ids": [grant_id]}).all()
+    return current(session, owners[-1][0], grant_id) if owners else None
+
+
+def version(session: Session, owner: str, grant_id: str, number: int) -> Grant | None:
+    """One version of a grant, or None."""
+    key = {"owner": owner, "grant_id": grant_id, "version": number}
+    row = session.connection().execute(_VERSION, key).first()
+    return _grant(row) if row else None
 
 
 def current_of(session: Session, named: Collection[tuple[str, str]]) -> dict[tuple[str, str], Grant]:

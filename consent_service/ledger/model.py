@@ -55,6 +55,9 @@ class Kind(StrEnum):
     KEY_ACTIVATED = "key.activated"
     KEY_RETIRED = "key.retired"
     KEY_WITHDRAWN = "key.withdrawn"
+    GRANT_AMENDED = "grant.amended"
+    GRANT_TERMINATED = "grant.terminated"
+    TOKEN_EXCHANGED = "token.exchanged"
 
 
 @dataclass(frozen=True, slots=True)

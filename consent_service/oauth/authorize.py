@@ -36,7 +36,7 @@ MOST_BEGUN = 20  # that one browser may have under way
 
 ERRORS = {
     Status.DECLINED: "The owner declined the request.",
-    Status.LAPSED: "The owner did not answer in time.",
+    Status.LAPSED: "The owner did not answer in time, or the grant changed meanwhile.",
     LoginStatus.DECLINED: "The person declined.",
     LoginStatus.OPEN: "The person did not answer in time.",
     LoginStatus.ENDED: "The person took it back.",

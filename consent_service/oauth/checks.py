@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
+from consent_service.grants import management
 from consent_service.grants.catalogue import Catalogue
-from consent_service.grants.model import CONSENT, Terms
+from consent_service.grants.model import CONSENT, Action, Grant, Terms
 from consent_service.grants.schemas import load_authorization_details
 from consent_service.oauth import openid
 from consent_service.registry.login_rules import Asked
@@ -57,6 +58,15 @@ class Ask:
     scopes: tuple[str, ...] = ()
     terms: Terms | None = None
     login: Asked | None = None
+    amends: Grant | None = None
+    """The grant that the request wants to change."""
+    resources: tuple[str, ...] = ()
+    """Every value of ``resource``, which may come several times (RFC 8707 section 2)."""
+
+    @property
+    def action(self) -> Action:
+        """What is to be done with a grant, once the rules below have run."""
+        return Action(self.parameters.get("grant_management_action", Action.CREATE))
 
     @property
     def fapi(self) -> bool:
@@ -182,9 +192,34 @@ def basis_is_consent(ask: Ask) -> None:
 
 def resource_is_a_location(ask: Ask) -> None:
     """RFC 8707 section 2: a resource that the details don't name can't be meant."""
-    resource = ask.parameters.get("resource")
-    if resource is not None and ask.terms is not None and resource not in ask.terms.locations:
+    if ask.terms is not None and not set(ask.resources) <= set(ask.terms.locations):
         raise ServiceError("invalid_target", "resource is not one of the locations asked for")
+
+
+def action_is_known(ask: Ask) -> None:
+    """Grant Management section 5.3: an action that is not supported is an invalid request."""
+    if ask.parameters.get("grant_management_action", Action.CREATE) not in {one.value for one in Action}:
+        raise ServiceError("invalid_request", "grant_management_action must be create, merge or replace")
+
+
+def grant_id_fits_the_action(ask: Ask) -> None:
+    """Grant Management section 5.2: merge and replace name a grant, create names none."""
+    named = bool(ask.parameters.get("grant_id"))
+    if named is (ask.action is Action.CREATE):
+        raise ServiceError(
+            "invalid_request",
+            "grant_id goes with the grant_management_action merge or replace, and they with it",
+        )
+
+
+def grant_may_be_changed(ask: Ask) -> None:
+    """Grant Management sections 5.2 and 5.3: from here on the terms are those that the grant would have."""
+    if ask.action is Action.CREATE:
+        return
+    if ask.terms is None:
+        raise ServiceError("invalid_request", "a grant is changed by authorization_details")
+    ask.amends = management.target(ask.session, ask.client, ask.parameters["grant_id"], ask.now)
+    ask.terms = management.wanted(ask.amends, ask.terms, ask.action)
 
 
 RULES: tuple[tuple[Callable[[Ask], None], frozenset[Endpoint]], ...] = (
@@ -202,8 +237,11 @@ RULES: tuple[tuple[Callable[[Ask], None], frozenset[Endpoint]], ...] = (
     (dpop_jkt_is_a_thumbprint, BROWSER),
     (scopes_are_known, EVERYWHERE),
     (login_is_valid, EVERYWHERE),
+    (action_is_known, EVERYWHERE),
+    (grant_id_fits_the_action, EVERYWHERE),
     (details_are_valid, EVERYWHERE),
     (basis_is_consent, EVERYWHERE),
+    (grant_may_be_changed, EVERYWHERE),
     (resource_is_a_location, EVERYWHERE),
 )
 

@@ -7,9 +7,10 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from consent_service.registry.model import Client, ClientRole
 
 CODE, REFRESH, CREDENTIALS = "authorization_code", "refresh_token", "client_credentials"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 GRANT_TYPES = {
     ClientRole.PARTY: frozenset({CODE, REFRESH, CREDENTIALS}),
-    ClientRole.HOLDER: frozenset({CREDENTIALS}),
+    ClientRole.HOLDER: frozenset({CREDENTIALS, EXCHANGE}),
     ClientRole.SUPERVISOR: frozenset({CREDENTIALS}),
     ClientRole.LOGIN: frozenset({CODE, REFRESH, CREDENTIALS}),  # by credentials, for signals alone
 }

@@ -76,9 +76,11 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
 
         1. The request proves a key, the one the authorization was bound to if it was.
         2. What was given still holds: the grant is active, the sign-in was not taken back.
-        3. The code is consumed by one conditional UPDATE.
+        3. The access token carries the grant, or what of it this request asks for.
+        4. The code is consumed by one conditional UPDATE.
 
-        :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``
+        :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``,
+            ``invalid_authorization_details``, ``invalid_target``
         """
         row: AuthorizationRow = self.request.authorization_code.row
         settings, moment = current(Settings), now()
@@ -86,7 +88,8 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         found = sender.required(session(), client, f"{settings.issuer}/oauth/token", moment)
         if row.jkt is not None and row.jkt != found.jkt:
             raise ServiceError("invalid_dpop_proof", "the proof is by another key than the authorization's")
-        subject = given.subject_of(session(), settings, client, row.request_id, found, moment)
+        asked = tuple(row.parameters.get("resource", ()))
+        subject = given.subject_of(session(), settings, client, row.request_id, found, moment, asked)
         if not store.use_code(session(), row.request_id, moment):
             raise ServiceError("invalid_grant", "the code was used before")
         return 200, given.response(session(), settings, subject, moment), self.TOKEN_RESPONSE_HEADER

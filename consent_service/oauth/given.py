@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.grants.store import find_request
-from consent_service.oauth import id_token, tokens
+from consent_service.oauth import id_token, narrowing, tokens
 from consent_service.oauth.live import active_grant
 from consent_service.oauth.sender import Sender
 from consent_service.registry import logins
@@ -25,14 +26,17 @@ def subject_of(
     authorization_id: str | None,
     sender: Sender,
     now: dt.datetime,
+    within: tuple[str, ...] = (),
 ) -> tokens.Subject:
     """Whom and what tokens of this authorization are for, if it still holds.
 
     1. The grant, where data was asked for, is active.
     2. The login, where it was asked who the person is, was given and not taken back. Beside a grant it
        may have ended: the grant goes on without it.
+    3. The token carries the grant, or what of it the present request asks for.
 
-    :raises ServiceError: ``invalid_grant``
+    :param within: the locations to which the authorization request kept itself; none is all
+    :raises ServiceError: ``invalid_grant``, ``invalid_authorization_details``, ``invalid_target``
     """
     login = logins.find(session, authorization_id or "")
     if login is not None and (login.status != LoginStatus.GIVEN or now >= login.expires_at):
@@ -40,7 +44,9 @@ def subject_of(
     asked = find_request(session, authorization_id or "")
     if asked is not None:
         grant = active_grant(session, asked.owner, asked.grant_id, now)
-        return tokens.of_grant(client, grant, sender, authorization_id, login, settings.issuer)
+        terms = narrowing.of_request(session, grant, now, within=within)
+        found = tokens.of_grant(client, grant, sender, authorization_id, login, settings.issuer, terms)
+        return replace(found, resources=within)
     if login is None:
         raise ServiceError("invalid_grant", "what was agreed to has ended")
     return tokens.of_login(client, login, sender, settings)

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
-from consent_service.oauth import tokens
+from consent_service.oauth import narrowing, tokens
 from consent_service.oauth.client import METHODS, OAuthClient
 from consent_service.oauth.live import active_grant
 from consent_service.oauth.server import session
@@ -66,9 +66,14 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
                 grant = active_grant(session(), token.owner, token.grant_id, now())
             except ServiceError:
                 return {"active": False}
+            terms = narrowing.carried(session(), grant, token)
+            if terms is None:  # the grant was replaced by one that gives nothing of what it carries
+                return {"active": False}
             answer |= {
                 "sub": grant.owner,
                 "grant_id": grant.grant_id,
-                "authorization_details": tokens.details_of(grant),
+                "authorization_details": tokens.details_of(grant, terms),
             }
+            if token.actor:
+                answer |= tokens.delegation(token.actor, grant)
         return answer

@@ -9,8 +9,12 @@ from typing import Any
 
 from consent_service.config import Settings
 from consent_service.grants.catalogue import Catalogue
+from consent_service.grants.model import Action
+from consent_service.grants.schemas import TYPE
 from consent_service.keys import ALGORITHM
+from consent_service.oauth import details_types, tokens
 from consent_service.oauth.assertion import ALGORITHMS
+from consent_service.oauth.client import CODE, CREDENTIALS, EXCHANGE, REFRESH
 from consent_service.oauth.client_auth import SHOWN
 from consent_service.oauth.openid import CLAIMS, PROMPTS
 from consent_service.registry import status
@@ -49,13 +53,22 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "require_pushed_authorization_requests": False,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": [CODE, REFRESH, CREDENTIALS, EXCHANGE],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
-        "authorization_details_types_supported": ["business_data"],
+        "authorization_details_types_supported": sorted(catalogue.types) or [TYPE],
+        "authorization_details_types_metadata_endpoint": f"{settings.issuer}{details_types.PATH}",
+        "grant_management_actions_supported": ["query", "revoke", *(one.value for one in Action)],
+        "grant_management_endpoint": f"{settings.issuer}{tokens.GRANTS_PATH}",
+        "grant_management_action_required": False,
         "business_data_purposes_supported": sorted(catalogue.purposes),
         "business_data_datatypes_supported": sorted(catalogue.data_sets),
-        "scopes_supported": [*SCOPES, "decisions", "ledger", "ssf.manage", "ssf.read"],
+        "scopes_supported": [
+            *SCOPES,
+            tokens.DECISIONS,
+            tokens.LEDGER,
+            *sorted(tokens.GRANT_SCOPES | tokens.SIGNALS),
+        ],
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "tls_client_certificate_bound_access_tokens": bool(settings.listener_secret),
         "access_token_signing_alg_values_supported": [ALGORITHM],

@@ -22,7 +22,16 @@ def push(server: Server) -> Response:
     moment, settings = now(), current(Settings)
     client = server.authenticated_client()
     catalogue = agreement.agreements().catalogue(session())
-    ask = checks.Ask(checks.Endpoint.PAR, client, request.form, catalogue, moment, session(), settings)
+    ask = checks.Ask(
+        checks.Endpoint.PAR,
+        client,
+        request.form,
+        catalogue,
+        moment,
+        session(),
+        settings,
+        resources=tuple(request.form.getlist("resource")),
+    )
     checks.check(ask)
     jkt = request.form.get("dpop_jkt")
     proof = dpop.proof_of_request(session(), settings.issuer + request.path, moment)

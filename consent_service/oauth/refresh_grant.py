@@ -53,8 +53,10 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         1. The request proves the key that the refresh token is bound to.
         2. What was given still holds: the grant is active, the sign-in was not taken back.
         3. A token that is bound to no key is used up by one conditional UPDATE.
+        4. The access token carries the grant as it stands now, or what of it this request asks for.
 
-        :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``
+        :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``,
+            ``invalid_authorization_details``, ``invalid_target``
         """
         token: issued.Token = self.request.refresh_token.token
         settings, moment = current(Settings), now()
@@ -63,7 +65,9 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         bound = bool(token.confirmation)
         if bound:
             sender.must_be(found, token, client)
-        subject = given.subject_of(session(), settings, client, token.authorization_id, found, moment)
+        subject = given.subject_of(
+            session(), settings, client, token.authorization_id, found, moment, token.audience
+        )
         if not bound and not issued.use(session(), token, moment):
             raise ServiceError("invalid_grant", "the refresh token was used before")
         answer = given.response(session(), settings, subject, moment, refreshed=True, renews=not bound)

@@ -28,6 +28,7 @@ from consent_service.registry.nonces import Nonces
 from consent_service.web.current import current, now
 
 FORM = "application/x-www-form-urlencoded"
+REPEATABLE = frozenset({"resource"})  # RFC 8707 section 2
 LONGEST_PARAMETER = 20_000  # characters; a request object with details stays far below
 
 
@@ -96,11 +97,15 @@ def check_form() -> None:
     if request.args:
         raise ServiceError("invalid_request", "parameters belong in the body, not in the query")
     for name, values in request.form.lists():
-        if len(values) > 1:
+        if len(values) > 1 and name not in REPEATABLE:
             raise ServiceError("invalid_request", f"{printable(name)} is given more than once")
-        if len(values[0]) > LONGEST_PARAMETER:
+        if sum(map(len, values)) > LONGEST_PARAMETER:
             raise ServiceError("invalid_request", f"{printable(name)} is too long")
-        if any(ord(character) < 32 and character not in "\t\r\n" for character in name + values[0]):
+        if any(
+            ord(character) < 32 and character not in "\t\r\n"
+            for value in values
+            for character in name + value
+        ):
             raise ServiceError("invalid_request", f"{printable(name)} has a control character")
 
 

@@ -29,7 +29,9 @@ def take_in(ask: Ask, jkt: str | None = None) -> str:
     request_id, given = str(uuid.uuid4()), ask.parameters
     if ask.terms is not None:
         agreement.check(ask.session, ask.client, ask.terms, ask.now)
-        grants.submit(ask.session, ask.client, ask.terms, ask.now, request_id)
+        grants.submit(
+            ask.session, ask.client, ask.terms, ask.now, request_id, action=ask.action, amends=ask.amends
+        )
     if ask.login is not None:
         logins.ask(ask.session, request_id, ask.client.client_id, ask.login, ask.now)
     request_uri = PREFIX + secrets.token_urlsafe(32)
@@ -42,7 +44,7 @@ def take_in(ask: Ask, jkt: str | None = None) -> str:
             response_mode=given.get("response_mode", "query"),
             state=given.get("state"),
             scope=" ".join(ask.scopes),
-            parameters={},
+            parameters={"resource": list(ask.resources)} if ask.resources else {},
             code_challenge=given.get("code_challenge"),
             jkt=jkt,
             begin_before=ask.now + LIFE,

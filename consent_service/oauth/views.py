@@ -9,13 +9,14 @@ from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.grants.agreement import agreements
-from consent_service.oauth import authorize, logout, metadata, par, userinfo
+from consent_service.oauth import authorize, details_types, grants_api, logout, metadata, par, userinfo
 from consent_service.oauth.client_credentials_grant import MachineGrant
 from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
 from consent_service.oauth.introspect import Introspection
 from consent_service.oauth.refresh_grant import RefreshGrant
 from consent_service.oauth.revoke import Revocation
 from consent_service.oauth.server import Server, form_call
+from consent_service.oauth.token_exchange_grant import ExchangeGrant
 from consent_service.web.current import current, now
 
 blueprint = Blueprint("oauth", __name__)
@@ -24,6 +25,7 @@ server = Server()
 server.register_grant(CodeGrant, [S256CodeChallenge(required=True)])
 server.register_grant(RefreshGrant)
 server.register_grant(MachineGrant)
+server.register_grant(ExchangeGrant)
 server.register_endpoint(Introspection)
 server.register_endpoint(Revocation)
 
@@ -71,6 +73,26 @@ def who() -> Response:
 @blueprint.route("/oauth/logout", methods=["GET", "POST"], endpoint="logout")
 def sign_out() -> BaseResponse:
     return logout.begin()
+
+
+@blueprint.get("/oauth/grants/<grant_id>")
+def query_grant(grant_id: str) -> Response:
+    return grants_api.answered(grants_api.query, grant_id)
+
+
+@blueprint.delete("/oauth/grants/<grant_id>")
+def revoke_grant(grant_id: str) -> Response:
+    return grants_api.answered(grants_api.revoke, grant_id)
+
+
+@blueprint.get("/api/v1/authorization-details-types")
+def authorization_details_types() -> Response:
+    return details_types.all_types(agreements().catalogue(reading()))
+
+
+@blueprint.get("/api/v1/authorization-details-types/<name>")
+def authorization_details_type(name: str) -> Response:
+    return details_types.one_type(agreements().catalogue(reading()), name)
 
 
 @blueprint.get("/oauth/jwks")

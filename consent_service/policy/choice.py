@@ -124,6 +124,8 @@ def asked_of(request: EvaluationRequest) -> dict[str, str]:
         "to": _text(properties.get("to")),
         "purpose": _text(context.get("purpose")),
         "token_jti": _text(context.get("token_jti")),
+        # Only where somebody acts for the party (RFC 8693), so that what was recorded before stays as it is.
+        **({"actor": actor} if (actor := _text(context.get("actor"))) else {}),
     }
 
 

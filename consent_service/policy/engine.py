@@ -27,6 +27,8 @@ from consent_service.policy.texts import MENDS, Texts
 SCHEMA = "schema.cedarschema"
 ENTITIES = "entities.json"
 CATALOGUE = "catalogue"
+FOLDERS = ("catalogue/*.yaml", "texts/*.yaml", "types/*.schema.json")
+"""What belongs to a policy set beside its policies."""
 NO_GRANT = Reason("no-grant", "No grant from this owner lets this party read.", "request_grant")
 NO_POLICY = Reason("no-policy", "No policy permits this.")
 BROKEN = Reason("evaluation-error", "This could not be decided, so it is not permitted.")
@@ -62,7 +64,7 @@ class PolicySet:
     def load(cls, directory: Path) -> PolicySet:
         """Read ``schema.cedarschema``, every ``*.cedar`` by name, and the rest where it is there.
 
-        The rest: ``entities.json``, ``catalogue/`` and ``texts/``.
+        The rest: ``entities.json``, ``catalogue/``, ``texts/`` and ``types/``.
 
         :raises PolicyError: missing, does not parse, does not fit the schema, a template, a
             policy without a unique ``@id``
@@ -278,7 +280,8 @@ def digest(contents: Mapping[str, str]) -> str:
 
 def _contents(directory: Path, files: list[Path]) -> dict[str, str]:
     contents: dict[str, str] = {}
-    for path in sorted({*files, *directory.glob("catalogue/*.yaml"), *directory.glob("texts/*.yaml")}):
+    more = (f for pattern in FOLDERS for f in directory.glob(pattern))
+    for path in sorted({*files, *more}):
         name = path.relative_to(directory).as_posix()
         try:
             name.encode("ascii")  # a ledger document has no other names

@@ -35,6 +35,7 @@ CHANGES = {
     Kind.GRANT_SUSPENDED: Status.SUSPENDED,
     Kind.GRANT_RESUMED: Status.ACTIVE,
     Kind.GRANT_ENDED: Status.ENDED,
+    Kind.GRANT_TERMINATED: Status.TERMINATED,
 }
 
 
@@ -71,6 +72,8 @@ class Past:
                 self._give(told, Status.NOTIFIED)
             case Kind.GRANT_ACTIVATED if told.entry["grant_version"] == 1:
                 self._give(told, Status.ACTIVE)
+            case Kind.GRANT_AMENDED:
+                self._amend(told)
             case kind if kind in CHANGES:
                 self._change(told, CHANGES[kind])
             case Kind.DECISION_PERMIT:
@@ -149,26 +152,48 @@ class Past:
             given_at=dt.datetime.fromisoformat(told.payload.get("begins", told.entry["time"])),
         )
 
+    def _amend(self, told: Told) -> None:
+        grant = self._before(told)
+        if grant is None:
+            return
+        if told.payload is None:  # what is granted from here on is not known any more
+            self.grants[told.owner].pop(grant.grant_id)
+            self.erased |= {grant.grant_id, told.owner}
+            return
+        terms = terms_from_json(dict(told.payload["terms"]))
+        try:
+            after = grant.amended(terms, at=told.time, entry_id=str(told.entry["entry_id"]))
+        except InvalidTransition as error:
+            raise Unfit(f"only an active grant is changed: {error}") from error
+        self.grants[told.owner][grant.grant_id] = after
+
     def _change(self, told: Told, status: Status) -> None:
+        grant = self._before(told)
+        if grant is None:
+            return
+        reason = str(told.payload["reason"]) if told.payload else ""
+        try:
+            after = grant.next(status, at=told.time, entry_id=str(told.entry["entry_id"]), reason=reason)
+        except InvalidTransition as error:
+            raise Unfit(f"the life of a grant has no such step: {error}") from error
+        self.grants[told.owner][grant.grant_id] = after
+        self.unworded.pop(grant.grant_id, None)
+        if told.payload is None:
+            self.unworded[grant.grant_id] = told.owner
+
+    def _before(self, told: Told) -> Grant | None:
+        """The version that an entry follows; None where its terms were erased."""
         grant_id = str(told.entry["grant_id"])
         grant = self.grant(told.owner, grant_id)
         if grant is None and grant_id in self.erased:
-            return
+            return None
         if grant is None:
             raise Unfit("it changes a grant that was never given")
         if told.entry["grant_version"] != grant.version + 1:
             raise Unfit(
                 f"it is version {told.entry['grant_version']}, and version {grant.version} came before"
             )
-        reason = str(told.payload["reason"]) if told.payload else ""
-        try:
-            after = grant.next(status, at=told.time, entry_id=str(told.entry["entry_id"]), reason=reason)
-        except InvalidTransition as error:
-            raise Unfit(f"the life of a grant has no such step: {error}") from error
-        self.grants[told.owner][grant_id] = after
-        self.unworded.pop(grant_id, None)
-        if told.payload is None:
-            self.unworded[grant_id] = told.owner
+        return grant
 
     def _read(self, told: Told) -> None:
         grant_id = str(told.entry.get("grant_id"))

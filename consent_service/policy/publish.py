@@ -15,7 +15,7 @@ from consent_service.ledger.model import Kind
 from consent_service.policy.choice import Rules
 from consent_service.policy.engine import PolicyError, PolicySet, digest
 
-CATALOGUE = "catalogue/"
+CATALOGUE, TYPES = "catalogue/", "types/"
 INSTANT = dt.timedelta(microseconds=1)
 
 
@@ -31,7 +31,7 @@ def publish(session: Session, policies: PolicySet, now: dt.datetime) -> bool:
     before = store.last_time(session, Kind.POLICY_PUBLISHED)
     if before is not None:  # the last one is found by its time, and clocks differ, and go back
         now = max(now, before + INSTANT)
-    catalogue = {name: text for name, text in policies.files.items() if name.startswith(CATALOGUE)}
+    catalogue = {name: text for name, text in policies.files.items() if name.startswith((CATALOGUE, TYPES))}
     catalogue_digest = digest(catalogue)
     if catalogue and store.last_digest(session, Kind.CATALOGUE_PUBLISHED) != catalogue_digest:
         told = {"digest": catalogue_digest, "files": catalogue}

@@ -27,7 +27,7 @@ from consent_service.policy.model import EvaluationRequest
 from consent_service.policy.past import Past, Unfit
 from consent_service.policy.told import Told
 
-GIVEN = frozenset({Kind.GRANT_ACTIVATED, Kind.GRANT_NOTIFIED})
+GIVEN = frozenset({Kind.GRANT_ACTIVATED, Kind.GRANT_NOTIFIED, Kind.GRANT_AMENDED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants import service, store
 from consent_service.grants.agreement import Refused
 from consent_service.grants.model import SINCE_EVER, Period, Request, Status, Terms
-from consent_service.portal import access, logins, shown, words
+from consent_service.portal import access, changes, logins, shown, words
 from consent_service.portal.schemas import AnswerSchema
 from consent_service.registry import parties
 from consent_service.web.current import now
@@ -145,8 +145,11 @@ def _page(asked: Request, errors: dict[str, str], values: dict[str, Any]) -> str
         "owner_choices": [fixed] if fixed else choices,
         "answer_before": asked.expires_at,
         "login": logins.beside(asked.request_id),
+        "changes": None,
         **shown.terms(asked.terms),
     }
+    if before := service.amended(reading(), asked, now()):
+        ask |= {"changes": changes.of(before.terms, asked.terms), "changes_grant": before.grant_id}
     return render_template("request.html", ask=ask, errors=errors, values=values)
 
 
@@ -181,13 +184,15 @@ def _may_answer(asked: Request) -> None:
 
 def _closed(asked: Request) -> tuple[str, int] | None:
     """The page for a request that takes no answer any more, or None."""
-    if asked.status in {Status.REQUESTED, Status.OPEN} and now() < asked.expires_at:
+    waits = asked.status in {Status.REQUESTED, Status.OPEN}
+    changed = waits and asked.amends is not None and service.amended(reading(), asked, now()) is None
+    if waits and not changed and now() < asked.expires_at:
         return None
     if asked.status in {Status.REQUESTED, Status.OPEN, Status.LAPSED}:
         with writing() as database:
             service.lapse(database, asked.request_id, now())
         title, text = (
-            gettext("This request has run out"),
+            gettext("The grant has changed meanwhile") if changed else gettext("This request has run out"),
             gettext("Nothing was shared. The party can ask again."),
         )
     else:

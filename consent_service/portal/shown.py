@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from consent_service.db import reading
 from consent_service.grants import store
-from consent_service.grants.model import Grant, Request, Status, Terms
+from consent_service.grants.model import Grant, Request, Status, Terms, terms_from_json
 from consent_service.ledger import store as ledger
 from consent_service.ledger.model import Kind
 from consent_service.ledger.store import PayloadRow
-from consent_service.portal import words
+from consent_service.portal import changes, words
 from consent_service.registry import identifiers, parties, people
 from consent_service.registry.model import Client, OrganisationRole
 from consent_service.web.current import named, now
@@ -157,6 +157,7 @@ def event(row: PayloadRow) -> dict[str, Any]:
         "time": row.time,
         "permit": row.kind == Kind.DECISION_PERMIT,
         "party_name": client.organisation.name if client else asked["party"] or gettext("Somebody"),
+        "via_name": _via(asked.get("actor")),
         "data_set_name": words.data_set(catalogue, asked["data_set"]) if row.body else gettext("erased"),
         "period_text": f"{format_date(start)} – {format_date(end)}" if start and end else "",
         "grant_id": row.grant_id,
@@ -164,6 +165,12 @@ def event(row: PayloadRow) -> dict[str, Any]:
         "reasons": [words.reason(reason) for reason in payload["reasons"]],
         "entry_id": row.entry_id,
     }
+
+
+def _via(actor: str | None) -> str:
+    """The data holder that asked in the party's place, if one did."""
+    client = parties.find(reading(), actor) if actor else None
+    return client.organisation.name if client else actor or ""
 
 
 def history(of: Grant) -> list[dict[str, Any]]:
@@ -176,18 +183,27 @@ def history(of: Grant) -> list[dict[str, Any]]:
         Kind.GRANT_RESUMED: gettext("Goes on, the dispute is settled"),
         Kind.GRANT_ENDED: gettext("Ended"),
         Kind.GRANT_REVOKED: gettext("Taken back"),
+        Kind.GRANT_AMENDED: gettext("Changed"),
+        Kind.GRANT_TERMINATED: gettext("Handed back"),
         Kind.GRANT_EXPIRED: gettext("Ended, because its time was over"),
         Kind.GRANT_EXHAUSTED: gettext("Ended, because everything was read once"),
     }
-    return [
-        {
+    lines: list[dict[str, Any]] = []
+    before = None
+    for number, row in enumerate(reversed(rows), of.version - len(rows) + 1):  # an entry is a version
+        payload = json.loads(row.body) if row.body else {}
+        given = terms_from_json(payload["terms"]) if "terms" in payload else None
+        line = {
             "time": row.time,
             "text": texts[Kind(row.kind)],
-            "by": _actor(json.loads(row.body)) if row.body else "",
+            "version": number,
+            "by": _actor(payload) if payload else "",
+            "changes": changes.of(before, given) if before and given else [],
             "entry_id": row.entry_id,
         }
-        for row in rows
-    ]
+        before = given or before
+        lines.insert(0, line)
+    return lines
 
 
 def kind_text(kind: str) -> str:
@@ -203,6 +219,9 @@ def kind_text(kind: str) -> str:
         Kind.OWNER_DISPUTED: gettext("It is disputed who may act for the business"),
         Kind.OWNER_SETTLED: gettext("A dispute was settled"),
         Kind.GRANT_REVOKED: gettext("A grant was taken back"),
+        Kind.GRANT_AMENDED: gettext("A grant was changed"),
+        Kind.GRANT_TERMINATED: gettext("A grant was handed back"),
+        Kind.TOKEN_EXCHANGED: gettext("A data holder asks another one for a party"),
         Kind.GRANT_EXPIRED: gettext("A grant ended, because its time was over"),
         Kind.GRANT_EXHAUSTED: gettext("A grant ended, because everything was read once"),
         Kind.REQUEST_REQUESTED: gettext("A request"),
@@ -218,7 +237,7 @@ def kind_text(kind: str) -> str:
 
 def _actor(payload: dict[str, Any]) -> str:
     person = people.find(reading(), payload["actor"])
-    if payload.get("reason") == "law":
+    if payload.get("reason") in {"law", "party"}:
         return str(party(payload["party"])["name"])
     if person is None:
         return gettext("the service")

@@ -140,6 +140,7 @@ def status(of: Status, valid_until: dt.datetime, now: dt.datetime) -> str:
         Status.SUSPENDED: gettext("Suspended"),
         Status.NOTIFIED: gettext("Announced"),
         Status.ENDED: gettext("Ended"),
+        Status.TERMINATED: gettext("Handed back"),
     }.get(of, of.value)
 
 

@@ -198,10 +198,21 @@ class TokenRow(Base):
     status_list: Mapped[int | None] = mapped_column(BigInteger)
     status_index: Mapped[int | None] = mapped_column(Integer)
 
+    grant_version: Mapped[int | None]
+    narrowed: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    actor: Mapped[str | None] = mapped_column(String(64))
+    exchanged_from: Mapped[str | None] = mapped_column(String(64))
+
     __table_args__ = (
         # The one place in a status list; and what a list asks: which of mine was revoked, whose are they.
         _listed("place", "status_index", unique=True),
         _listed("revoked", revoked=True),
         _listed("grant_id", "grant_id"),
         _listed("client_id", "client_id"),
+        Index(
+            "ix_token_exchanged_from",
+            "exchanged_from",
+            sqlite_where=text("exchanged_from IS NOT NULL"),
+            postgresql_where=text("exchanged_from IS NOT NULL"),
+        ),
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -44,6 +45,14 @@ class Token:
     revoked_at: dt.datetime | None = None
     place: Place | None = None
     """Where a status list tells of it."""
+    grant_version: int | None = None
+    """Which version of the grant it was given under."""
+    narrowed: Mapping[str, Any] | None = None
+    """The granted object that it carries, where that is less than the grant's (RFC 9396 section 6)."""
+    actor: str | None = None
+    """Who acts with it for the party (RFC 8693 section 4.1)."""
+    exchanged_from: str | None = None
+    """The hash of the token that it was exchanged for; it ends with that one."""
 
     @property
     def confirmation(self) -> dict[str, str]:
@@ -77,6 +86,10 @@ def remember(session: Session, token: Token) -> bool:
         "x5t": token.x5t,
         "issued_at": token.issued_at,
         "expires_at": token.expires_at,
+        "grant_version": token.grant_version,
+        "narrowed": dict(token.narrowed) if token.narrowed else None,
+        "actor": token.actor,
+        "exchanged_from": token.exchanged_from,
     }
     if token.place is None:
         session.add(TokenRow(**values))
@@ -110,6 +123,10 @@ def find(session: Session, token: str) -> Token | None:
         jkt=row.jkt,
         x5t=row.x5t,
         revoked_at=row.revoked_at,
+        grant_version=row.grant_version,
+        narrowed=row.narrowed,
+        actor=row.actor,
+        exchanged_from=row.exchanged_from,
     )
 
 
@@ -123,6 +140,8 @@ def use(session: Session, token: Token, now: dt.datetime) -> bool:
 def revoke(session: Session, token: Token, now: dt.datetime) -> None:
     """Revoke a token; a refresh token takes along all that its authorization gave (RFC 7009 section 2.1).
 
+    An access token takes along what it was exchanged for.
+
     A client's own token may be remembered where it is used; the registry's epoch ends that.
     """
     if token.grant_id is None:
@@ -131,7 +150,12 @@ def revoke(session: Session, token: Token, now: dt.datetime) -> None:
         revoke_authorization(session, token.authorization_id, now)
     else:
         session.execute(
-            update(TokenRow).where(TokenRow.token_hash == token.token_hash).values(revoked_at=now)
+            update(TokenRow)
+            .where(
+                or_(TokenRow.token_hash == token.token_hash, TokenRow.exchanged_from == token.token_hash),
+                TokenRow.revoked_at.is_(None),
+            )
+            .values(revoked_at=now)
         )
 
 

@@ -137,6 +137,7 @@ class Guard:
             raise DPoPError("the proof is by another key than the token's")
 
     def _question(self, token: AccessToken, wanted: Wanted) -> dict[str, object]:
+        acting = {"actor": token.actor} if token.actor else {}
         return {
             "subject": {"type": "party", "id": token.client_id},
             "action": {"name": "read"},
@@ -154,6 +155,7 @@ class Guard:
                 "purpose": token.details.get("purpose"),
                 "grant_id": token.grant_id,
                 "token_jti": token.jti,
+                **acting,
             },
         }
 

@@ -20,7 +20,11 @@ BINDINGS = {"jkt", "x5t#S256"}  # RFC 9449 section 6.1, RFC 8705 section 3.1
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a verified token says; ``details`` is the granted object (RFC 9396)."""
+    """What a verified token says; ``details`` is the granted object (RFC 9396).
+
+    ``client_id`` is the party's. ``actor`` is the data holder that asks in its place (RFC 8693), None
+    where the party asks itself.
+    """
 
     client_id: str
     owner: str
@@ -31,6 +35,7 @@ class AccessToken:
     details: Mapping[str, Any]
     status: tuple[str, int] | None = None
     """Which status list tells of it, and at which index (draft-ietf-oauth-status-list section 6.2)."""
+    actor: str | None = None
 
 
 def verify_token(text: str, service: Service, resource: str, now: dt.datetime) -> AccessToken:
@@ -41,6 +46,7 @@ def verify_token(text: str, service: Service, resource: str, now: dt.datetime) -
     3. ``exp`` and ``iat`` hold, ten seconds of clock difference allowed.
     4. It is bound to a key (``cnf.jkt``), a certificate (``cnf.x5t#S256``) or both, and to nothing that
        we don't know; it carries one granted object with its grant_id.
+    5. Where somebody acts for the party, it is the client that asked for the token, and nobody else.
 
     The caller still owes the DPoP proof and the decision: a valid token is not a permit.
 
@@ -97,8 +103,9 @@ def _read(claims: dict[str, Any], now: dt.datetime) -> AccessToken:
         raise Refused("the token carries no grant")
     client_id, owner, grant_id, jti = names
     jkt, x5t = confirmation.get("jkt"), confirmation.get("x5t#S256")
+    party, actor = _acting(claims, client_id)
     place = _status(claims.get("status"))
-    return AccessToken(client_id, owner, str(grant_id), jti, jkt, x5t, details[0], place)
+    return AccessToken(party, owner, str(grant_id), jti, jkt, x5t, details[0], place, actor)
 
 
 def _status(status: object) -> tuple[str, int] | None:
@@ -112,3 +119,13 @@ def _status(status: object) -> tuple[str, int] | None:
     if not isinstance(uri, str) or not isinstance(index, int) or isinstance(index, bool) or index < 0:
         raise Refused("the token's status can't be read")
     return uri, index
+
+
+def _acting(claims: dict[str, Any], client_id: str) -> tuple[str, str | None]:
+    """The party, and the client that asked for the token and acts for it (RFC 8693 section 4.1): one hop."""
+    if "act" not in claims and "party" not in claims:
+        return client_id, None
+    act, party = claims.get("act"), claims.get("party")
+    if act != {"sub": client_id} or not isinstance(party, str):
+        raise Refused("the token does not say who acts for whom")
+    return party, client_id

@@ -58,10 +58,12 @@ def test_only_the_life_cycle_s_arrows_exist(now: Status, then: Status) -> None:
         ("active", "exhausted"),
         ("active", "suspended"),
         ("active", "ended"),
+        ("active", "terminated"),
         ("suspended", "active"),
         ("suspended", "revoked"),
         ("suspended", "expired"),
         ("suspended", "ended"),
+        ("suspended", "terminated"),
         ("notified", "active"),
         ("notified", "ended"),
     }
@@ -80,6 +82,7 @@ def test_an_end_has_no_arrows() -> None:
         Status.EXPIRED,
         Status.EXHAUSTED,
         Status.ENDED,
+        Status.TERMINATED,
     }
 
 

@@ -175,6 +175,7 @@ def reference(
     else:
         terms, access = grant.terms, grant.terms.access
         must("grant-revoked", hold=grant.status != "revoked")
+        must("grant-handed-back", hold=grant.status != "terminated")
         must("grant-used-up", hold=grant.status != "exhausted")
         suspended = grant.status == "suspended"
         must("grant-in-dispute", hold=not (suspended and grant.reason == "dispute"))

@@ -147,6 +147,7 @@ def test_permitted(name: str) -> None:
 
 ALONE: dict[str, tuple[str, Case]] = {
     "taken back": ("grant-revoked", status(Status.REVOKED)),
+    "handed back": ("grant-handed-back", status(Status.TERMINATED)),
     "used up": ("grant-used-up", status(Status.EXHAUSTED)),
     "never opened": ("grant-active", status(Status.OPEN)),
     "declined": ("grant-active", status(Status.DECLINED)),

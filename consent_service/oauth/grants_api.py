@@ -1,0 +1,103 @@
+"""The grants API (Grant Management for OAuth 2.0, section 6): a party looks at its grant, or hands it back.
+
+It tells of one grant at a time, to the client that holds it. Whether another's or none, the answer
+is the same, since a grant's id is no secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify, request
+from sqlalchemy.orm import Session
+
+from consent_service.clock import rfc3339
+from consent_service.config import Settings
+from consent_service.db import writing
+from consent_service.errors import ServiceError
+from consent_service.grants import management, store
+from consent_service.grants.model import Grant
+from consent_service.oauth import tokens
+from consent_service.registry import callers
+from consent_service.registry.callers import Unauthenticated
+from consent_service.registry.model import Client, ClientRole
+from consent_service.web.certificate import called_at, presented_thumbprint
+from consent_service.web.current import current, now
+
+PARTIES = frozenset({ClientRole.PARTY})
+
+
+def query(grant_id: str) -> Response:
+    """The grant as it stands now (section 6.4)."""
+    with writing() as session:
+        client = _caller(session, tokens.GRANT_QUERY)
+        if grant := management.held(session, client, grant_id, now()):
+            return _answer(200, _document(session, grant))
+    return _unknown()
+
+
+def revoke(grant_id: str) -> Response:
+    """Hand the grant back (section 6.5), 204: from then on no token of it opens or renews anything."""
+    with writing() as session:
+        client = _caller(session, tokens.GRANT_REVOKE)
+        found = management.terminate(session, client, grant_id, now())
+    return _answer(204) if found else _unknown()
+
+
+def answered(call: Any, grant_id: str) -> Response:
+    """Run one call; errors are those of RFC 6750 section 3.1."""
+    try:
+        return call(grant_id)  # type: ignore[no-any-return]
+    except Unauthenticated as error:
+        response = _answer(401, {"error": error.error or "invalid_token"})
+        response.headers["WWW-Authenticate"] = error.challenge("grants")
+        return response
+    except ServiceError as error:
+        return _answer(error.status, {"error": error.code, "error_description": error.description})
+
+
+def _caller(session: Session, scope: str) -> Client:
+    """The party that calls, by its token, its key and its scope.
+
+    :raises Unauthenticated: 401
+    :raises ServiceError: ``insufficient_scope``, 403
+    """
+    settings = current(Settings)
+    issuer = settings.issuer
+    shown = callers.presented(
+        request.headers.getlist("Authorization"),
+        request.headers.getlist("DPoP"),
+        request.method,
+        called_at(settings, issuer + request.path),
+        presented_thumbprint(settings),
+    )
+    known = callers.identify(session, shown, now())
+    callers.prove(session, known, shown, now())
+    known.check(scope=scope, audience=issuer + tokens.GRANTS_PATH, roles=PARTIES)
+    return known.client
+
+
+def _document(session: Session, grant: Grant) -> dict[str, Any]:
+    """``scopes`` and ``claims`` are the standard's, and empty: all that is granted is in the details."""
+    first = store.version(session, grant.owner, grant.grant_id, 1)
+    return {
+        "grant_id": grant.grant_id,
+        "status": grant.status.value,
+        "version": grant.version,
+        "created_at": rfc3339((first or grant).created_at),
+        "last_updated_at": rfc3339(grant.created_at),
+        "scopes": [],
+        "claims": [],
+        "authorization_details": tokens.details_of(grant),
+    }
+
+
+def _unknown() -> Response:
+    return _answer(404, {"error": "unknown_grant", "error_description": "There is no such grant."})
+
+
+def _answer(status: int, document: dict[str, Any] | None = None) -> Response:
+    response = jsonify(document) if document is not None else Response(status=status)
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response
