@@ -27,7 +27,7 @@ from tests.oauth.grants import (
     refresh,
     until,
 )
-from tests.world import World
+from tests.world import Peer, World
 
 ELSE = "0007:5599980108"
 
@@ -221,6 +221,32 @@ def test_every_reason_against_a_grant_id_has_the_same_answer(world: World) -> No
     world.clock.advance(days=91)
     answer = change(world, mine["grant_id"], "merge", world.details(access=recurring(world, 90)))
     assert answer.json["error"] == "invalid_grant_id"
+
+
+def invoked(world: World) -> tuple[Peer, dict[str, Any]]:
+    """An authority, and what a law opens for it."""
+    tax = world.register(ClientRole.PARTY, "Skatteetaten", "0192:974761076")
+    details = world.details(
+        purpose="vat_reporting",
+        datatypes=["vat_return"],
+        legal_basis="no_tax",
+        retention="P10Y",
+        message=None,
+    )
+    form = {"grant_type": "client_credentials", "authorization_details": json.dumps([details])}
+    answer = tax.post("/oauth/token", form, dpop=True)
+    assert answer.status_code == 200, answer.text
+    return tax, dict(answer.json)
+
+
+def test_what_a_law_gave_is_not_the_owner_s_to_change_and_ends_when_handed_back(world: World) -> None:
+    tax, token = invoked(world)
+    asked = world.details(purpose="vat_reporting", datatypes=["vat_return"])
+    answer = change(world, token["grant_id"], "replace", asked, tax)
+    assert answer.json["error"] == "invalid_grant_id"
+    assert query(world, token["grant_id"], tax).json["status"] == "active"
+    assert hand_back(world, token["grant_id"], tax).status_code == 204
+    assert query(world, token["grant_id"], tax).json["status"] == "ended"
 
 
 def test_a_change_that_the_grant_has_outrun_is_not_made(world: World) -> None:
