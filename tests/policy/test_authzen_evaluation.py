@@ -289,9 +289,14 @@ def test_who_has_no_part_in_a_grant_does_not_learn_that_it_is_there(world: World
         context = dict(world.decide(token, holder, **unnamed, **changes)["context"])
         return {name: value for name, value in context.items() if name not in {"id", "entry_id"}}
 
-    for changes in ({}, {"data_set": "payroll_summary"}, {"properties": {"holder": world.erp.client_id}}):
+    asked: list[tuple[dict[str, Any], str]] = [
+        ({}, "no-grant"),
+        ({"data_set": "payroll_summary"}, "no-grant"),
+        ({"properties": {"holder": world.erp.client_id}}, "holder-is-caller"),
+    ]
+    for changes, reason in asked:
         assert told(world.bank, **changes) == told(nobody, **changes)
-        assert "no-grant" in [one["policy"] for one in told(world.bank, **changes)["reasons"]]
+        assert [one["policy"] for one in told(world.bank, **changes)["reasons"]] == [reason]
     named = world.decide(token, stranger, data_set="payroll_summary")  # who names it has seen the token
     assert reasons(named) == ["holder-serves"]
     page = world.sign_in().get("/activity").text
