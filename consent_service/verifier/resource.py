@@ -16,11 +16,12 @@ def metadata_url(resource: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, WELL_KNOWN + parts.path.rstrip("/"), parts.query, ""))
 
 
-def metadata(resource: str, issuer: str, name: str) -> dict[str, Any]:
+def metadata(resource: str, issuer: str, name: str, *, certificates: bool) -> dict[str, Any]:
     """The metadata document (section 2) of a resource that is guarded by :class:`~.guard.Guard`.
 
     :param issuer: the authorisation server whose tokens it takes
     :param name: what people call it
+    :param certificates: whether the server that ends TLS asks for client certificates and hands them on
     """
     return {
         "resource": resource,
@@ -29,5 +30,5 @@ def metadata(resource: str, issuer: str, name: str) -> dict[str, Any]:
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": ["business_data"],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
-        "tls_client_certificate_bound_access_tokens": True,
+        "tls_client_certificate_bound_access_tokens": certificates,
     }

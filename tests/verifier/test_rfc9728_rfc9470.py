@@ -34,7 +34,8 @@ def test_the_metadata_lies_at_the_well_known_path_before_the_resource_s_own(
 
 
 def test_the_metadata_names_its_own_resource_and_authorization_server() -> None:
-    document = metadata(RESOURCE, "https://consent.example.no", "An ERP system")
+    document = metadata(RESOURCE, "https://consent.example.no", "An ERP system", certificates=False)
+    assert document["tls_client_certificate_bound_access_tokens"] is False
     assert document["resource"] == RESOURCE
     assert document["authorization_servers"] == ["https://consent.example.no"]
 

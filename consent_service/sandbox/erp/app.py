@@ -60,7 +60,7 @@ def create_app(books: Bookkeeping, guard: Guard, resource: str, issuer: str) -> 
     @app.get(urlsplit(metadata_url(resource)).path)
     def described() -> Response:
         """Where to get tokens for this API (RFC 9728)."""
-        return jsonify(metadata(resource, issuer, f"{company.name}: bookkeeping"))
+        return jsonify(metadata(resource, issuer, f"{company.name}: bookkeeping", certificates=False))
 
     @app.get("/api/<owner>/<data_set>")
     def data(owner: str, data_set: str) -> Response:
