@@ -7,7 +7,8 @@ from flask import Response, jsonify, request
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.grants import agreement
-from consent_service.oauth import checks, dpop
+from consent_service.oauth import checks, dpop, request_object
+from consent_service.oauth.request_object import Receiver
 from consent_service.oauth.server import Server, session
 from consent_service.oauth.taken import LIFE, take_in
 from consent_service.web.current import current, now
@@ -16,15 +17,18 @@ from consent_service.web.current import current, now
 def push(server: Server) -> Response:
     """Answer a pushed request with a request URI (RFC 9126 section 2.2), 201.
 
-    :raises ServiceError: the first rule of :mod:`~consent_service.oauth.checks` that is not kept
+    :raises ServiceError: ``invalid_request_object``, or the first rule of
+        :mod:`~consent_service.oauth.checks` that is not kept
     :raises Refused: ``invalid_authorization_details``: what the policies say of these terms
     """
     moment, settings = now(), current(Settings)
     client = server.authenticated_client()
     catalogue = agreement.agreements().catalogue(session())
-    ask = checks.Ask(checks.Endpoint.PAR, client, request.form, catalogue, moment, session(), settings)
+    receiver = Receiver(session(), settings.issuer, moment)
+    form, signed = request_object.parameters(request.form, client, receiver, request_object.PUSHED)
+    ask = checks.Ask(checks.Endpoint.PAR, client, form, catalogue, moment, session(), settings, signed=signed)
     checks.check(ask)
-    jkt = request.form.get("dpop_jkt")
+    jkt = form.get("dpop_jkt")
     proof = dpop.proof_of_request(session(), settings.issuer + request.path, moment)
     if proof and jkt and proof != jkt:
         raise ServiceError("invalid_dpop_proof", "dpop_jkt is not the key of the DPoP proof")

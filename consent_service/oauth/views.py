@@ -9,7 +9,7 @@ from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.grants.agreement import agreements
-from consent_service.oauth import authorize, logout, metadata, par, userinfo
+from consent_service.oauth import authorize, logout, metadata, par, registration, userinfo
 from consent_service.oauth.client_credentials_grant import MachineGrant
 from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
 from consent_service.oauth.introspect import Introspection
@@ -71,6 +71,26 @@ def who() -> Response:
 @blueprint.route("/oauth/logout", methods=["GET", "POST"], endpoint="logout")
 def sign_out() -> BaseResponse:
     return logout.begin()
+
+
+@blueprint.post("/oauth/register")
+def register() -> Response:
+    return registration.json_call(registration.register)
+
+
+@blueprint.get("/oauth/register/<client_id>")
+def registered(client_id: str) -> Response:
+    return registration.json_call(lambda: registration.read(client_id))
+
+
+@blueprint.put("/oauth/register/<client_id>")
+def reregister(client_id: str) -> Response:
+    return registration.json_call(lambda: registration.update(client_id))
+
+
+@blueprint.delete("/oauth/register/<client_id>")
+def unregister(client_id: str) -> Response:
+    return registration.json_call(lambda: registration.delete(client_id))
 
 
 @blueprint.get("/oauth/jwks")
