@@ -174,8 +174,14 @@ class World:
                 session, organisation, licence, source="Finanstilsynet", until=until, now=now
             )
 
-    def register(
-        self, role: ClientRole, name: str, organisation: str, resource: str = "", redirect: str = REDIRECT
+    def register(  # noqa: PLR0913  (a client has as many)
+        self,
+        role: ClientRole,
+        name: str,
+        organisation: str,
+        resource: str = "",
+        redirect: str = REDIRECT,
+        **metadata: Any,
     ) -> Peer:
         key = ec.generate_private_key(ec.SECP256R1())
         public = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
@@ -183,7 +189,8 @@ class World:
             role=role,
             name=name,
             organisation=organisation,
-            jwks={"keys": [public]},
+            jwks={} if "jwks_uri" in metadata else {"keys": [public]},
+            metadata=metadata,
             redirect_uris=(redirect,) if role is ClientRole.PARTY else (),
             resources=(resource,) if resource else (),
         )

@@ -32,14 +32,14 @@ def read(document: Mapping[str, Any], admission: Admission, organisation_name: s
 
     :raises ServiceError: ``invalid_client_metadata`` or ``invalid_redirect_uri``
     """
-    document = admission.over(document)
-    method = _method(document.get("token_endpoint_auth_method") or USUAL_METHOD[admission.profile])
-    jwks, bound = document.get("jwks"), document.get("dpop_bound_access_tokens")
-    name = document.get("client_name") or organisation_name
-    redirect_uris = document.get("redirect_uris") or []
-    if jwks is not None and not isinstance(jwks, dict):
+    document = {name: value for name, value in admission.over(document).items() if value is not None}
+    method = _method(document.get("token_endpoint_auth_method", USUAL_METHOD[admission.profile]))
+    jwks, bound = document.get("jwks", {}), document.get("dpop_bound_access_tokens", False)
+    name = document.get("client_name", organisation_name)
+    redirect_uris = document.get("redirect_uris", [])
+    if not isinstance(jwks, dict):
         raise _wrong("jwks must be a JWK Set of public keys")
-    if bound not in {None, True, False}:
+    if not isinstance(bound, bool):
         raise _wrong("dpop_bound_access_tokens must be true or false")
     if not isinstance(name, str):
         raise _wrong("client_name must be a text")
@@ -53,10 +53,10 @@ def read(document: Mapping[str, Any], admission: Admission, organisation_name: s
         role=admission.role,
         name=name,
         organisation=admission.organisation,
-        jwks=jwks or {},
+        jwks=jwks,
         redirect_uris=redirect_uris,
         resources=admission.resources,
-        dpop_bound=bool(bound),
+        dpop_bound=bound,
         profile=admission.profile,
         auth_method=method,
         secret=parties.new_secret() if method in SECRET_METHODS else "",
