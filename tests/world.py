@@ -174,7 +174,7 @@ class World:
                 session, organisation, licence, source="Finanstilsynet", until=until, now=now
             )
 
-    def register(  # noqa: PLR0913  (a client has as many)
+    def register(
         self,
         role: ClientRole,
         name: str,

@@ -33,7 +33,7 @@ def host() -> Iterator[Host]:
     made = Host()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  (the base class calls it so)
+        def do_GET(self) -> None:
             made.asked.append(self.path)
             status, body, headers = made.served.get(self.path, (404, b"", {}))
             self.send_response(status)

@@ -130,7 +130,7 @@ def test_what_was_registered_works(world: World) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     told = register(world, invited(world), asked(key)).json
     peer = Peer(world, told["client_id"], key)
-    assert peer.push(assertion=peer.assertion(headers={"kid": "one"})).status_code == 201
+    assert peer.push(client_assertion=peer.assertion(headers={"kid": "one"})).status_code == 201
 
 
 def test_the_ledger_says_on_whose_word(world: World) -> None:
@@ -370,7 +370,7 @@ def test_a_software_statement_lets_a_new_organisation_in(world: World, directory
     assert (told["client_name"], told["redirect_uris"]) == ("Stated", [REDIRECT])
     assert (told["organisation"], told["role"], told["software_id"]) == (NEW, "party", "loan-desk")
     peer = Peer(world, told["client_id"], key)
-    assert peer.push(assertion=peer.assertion(headers={"kid": "one"})).status_code in {201, 400}
+    assert peer.push(client_assertion=peer.assertion(headers={"kid": "one"})).status_code in {201, 400}
     with world.app.app_context():
         organisation = parties.organisation(reading(), NEW)
     assert organisation

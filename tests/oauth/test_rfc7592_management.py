@@ -10,8 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from werkzeug.test import TestResponse
 
 from consent_service.commands import replay
+from consent_service.config import POLICIES
 from consent_service.db import reading, writing
 from consent_service.ledger.model import Kind
+from consent_service.policy.engine import PolicySet
+from consent_service.policy.publish import publish
 from consent_service.registry import enrolment, parties
 from consent_service.registry.model import ClientRole, Profile, Standing
 from tests.oauth.test_rfc7591_registration import (
@@ -129,7 +132,7 @@ def test_new_keys_count_and_old_ones_no_more(world: World) -> None:
     assert answer.status_code == 200, answer.text
     for key, kid, status in ((old, "one", 401), (new, "two", 201)):
         peer = Peer(world, told["client_id"], key)
-        assert peer.push(assertion=peer.assertion(headers={"kid": kid})).status_code == status
+        assert peer.push(client_assertion=peer.assertion(headers={"kid": kid})).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -261,7 +264,7 @@ def test_deleting_ends_the_client_its_tokens_and_its_own_registration(both_world
     assert (answer.status_code, answer.text) == (204, "")
     for method in ("GET", "PUT", "DELETE"):
         refused(call(world, method, told, json=sent(told)), "invalid_token", status=401)
-    assert peer.push(assertion=peer.assertion(**signs)).status_code == 401
+    assert peer.push(client_assertion=peer.assertion(**signs)).status_code == 401
     looked = world.bank.post("/oauth/introspect", {"token": token})
     assert looked.json == {"active": False}
     (entry,) = entries(world, Kind.PARTY_ENDED)
@@ -270,6 +273,8 @@ def test_deleting_ends_the_client_its_tokens_and_its_own_registration(both_world
 
 def test_a_grant_stays_visible_and_permits_nothing_when_its_client_has_ended(both_worlds: World) -> None:
     world, key = both_worlds, ec.generate_private_key(ec.SECP256R1())
+    with world.app.app_context(), writing() as session:
+        publish(session, PolicySet.load(POLICIES), world.clock.now())
     told = register(world, invited(world), asked(key)).json
     peer = Peer(world, told["client_id"], key)
 
@@ -277,7 +282,7 @@ def test_a_grant_stays_visible_and_permits_nothing_when_its_client_has_ended(bot
         return peer.assertion(headers={"kid": "one"})
 
     browser = world.sign_in()
-    path, page = world.open_request(browser, peer.push(assertion=sign()), peer)
+    path, page = world.open_request(browser, peer.push(client_assertion=sign()), peer)
     returned = browser.get(world.answer(browser, path, page).location).location
     code = returned.partition("code=")[2].partition("&")[0]
     token = peer.redeem(code, assertion=sign()).json
@@ -300,7 +305,7 @@ def test_who_has_ended_gets_no_new_grant(world: World) -> None:
     peer = Peer(world, told["client_id"], key)
     browser = world.sign_in()
     path, page = world.open_request(
-        browser, peer.push(assertion=peer.assertion(headers={"kid": "one"})), peer
+        browser, peer.push(client_assertion=peer.assertion(headers={"kid": "one"})), peer
     )
     assert call(world, "DELETE", told).status_code == 204
     answered = world.answer(browser, path, page)
