@@ -35,4 +35,6 @@ class Attempt:
             return None
         self.claimed.add(client_id)
         client = parties.find(self.session, client_id)
-        return remote_keys.with_keys(self.session, client, self.now, kid) if client else None
+        if client is None or not client.active:  # who may not take part makes us ask nobody
+            return client
+        return remote_keys.with_keys(self.session, client, self.now, kid)
