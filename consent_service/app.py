@@ -25,6 +25,7 @@ from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import HeadRow, LedgerHalted
 from consent_service.oauth.views import blueprint as oauth
 from consent_service.oauth.views import server as oauth_server
+from consent_service.outgoing import Outgoing
 from consent_service.policy import search
 from consent_service.policy.api import blueprint as decisions
 from consent_service.policy.publish import from_directory
@@ -35,6 +36,7 @@ from consent_service.registry.eid import EidBroker
 from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.registry.statements import Issuers
 from consent_service.signals.api import blueprint as signals
 from consent_service.signals.status_list import Made
 from consent_service.signals.status_list import blueprint as status_lists
@@ -92,6 +94,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
             f"{settings.issuer}/sign-in/eid/callback",
         ),
         Nonces.of(settings.secret_key, required=settings.dpop_nonce_required),
+        Outgoing(settings.sandbox),
+        Issuers.load(settings.software_issuers),
         clock=clock or SystemClock(),
         register=_register(settings),
         agreements=book,

@@ -376,6 +376,43 @@ def client_register(**options: Any) -> None:
     click.echo(command.client(from_environ(os.environ), options))
 
 
+@client.command("invite")
+@click.option("--role", type=click.Choice(["party", "holder", "supervisor", "login"]), required=True)
+@click.option("--org", required=True, help="Whose clients, for example 0192:923609016.")
+@click.option("--name", default="", help="The organisation's name, where it is not known here yet.")
+@click.option("--profile", type=click.Choice(["fapi2", "oidc"]), default="fapi2", show_default=True)
+@click.option("--resource", "resources", multiple=True, help="Where a holder's client serves data.")
+@click.option("--uses", type=click.IntRange(1, 1000), default=1, show_default=True, help="So many clients.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), required=True)
+@click.option("--json", "as_json", is_flag=True)
+@clear
+def client_invite(**options: Any) -> None:
+    """Let an organisation register clients itself: prints the initial access token, this once."""
+    from consent_service.commands import enrol as command
+
+    click.echo(command.invite(from_environ(os.environ), options))
+
+
+@client.command("uninvite")
+@click.argument("invitation_id")
+@clear
+def client_uninvite(invitation_id: str) -> None:
+    """Let no more clients come of an invitation."""
+    from consent_service.commands import enrol as command
+
+    click.echo(command.uninvite(from_environ(os.environ), invitation_id))
+
+
+@client.command("end")
+@click.argument("client_id")
+@clear
+def client_end(client_id: str) -> None:
+    """End a client for ever: no decision permits it anything, its tokens are dead; grants stay visible."""
+    from consent_service.commands import enrol as command
+
+    click.echo(command.end(from_environ(os.environ), client_id))
+
+
 @main.group()
 def party() -> None:
     """Organisations that take part."""

@@ -43,6 +43,8 @@ class Settings:
     listener_secret: str = ""
     mtls_ca: Path | None = None
     mtls_url: str = ""
+    software_issuers: Path | None = None
+    """A file with those whose software statements count."""
     key_rotation: dt.timedelta | None = None
     """How long a signing key signs; None for ever."""
 
@@ -94,6 +96,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         listener_secret=_listener_secret(environ.get("CONSENT_LISTENER_SECRET", "")),
         mtls_ca=Path(value).resolve() if (value := environ.get("CONSENT_MTLS_CA", "")) else None,
         mtls_url=_url(environ, "CONSENT_MTLS_URL"),
+        software_issuers=Path(listed) if (listed := environ.get("CONSENT_SOFTWARE_ISSUERS")) else None,
         key_rotation=_period(environ.get("CONSENT_KEY_ROTATION") or KEY_ROTATION),
     )
 

@@ -44,6 +44,8 @@ class Answer:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in lower case; of a header that comes twice, the last."""
 
 
 def system_resolve(host: str, port: int) -> Sequence[str]:
@@ -77,10 +79,18 @@ class Outgoing:
         :raises NotAllowed: the address is none that we ask
         :raises Unanswered: no answer, or another status than 200
         """
+        return self.look(url, seconds=seconds, most=most, accept=accept).body
+
+    def look(self, url: str, *, seconds: float = TOTAL, most: int = LARGEST, accept: str = "*/*") -> Answer:
+        """The same with the headers, for who keeps what came back.
+
+        :raises NotAllowed: the address is none that we ask
+        :raises Unanswered: no answer, or another status than 200
+        """
         answer = self._ask("GET", url, {"Accept": accept}, None, seconds, most)
         if answer.status != 200:
             raise Unanswered(f"it answered {answer.status}")
-        return answer.body
+        return answer
 
     def post(
         self,
@@ -139,7 +149,10 @@ class Outgoing:
                     received += chunk
                     if len(received) > most:
                         raise Unanswered("the answer is too long")
-                return Answer(answer.status, bytes(received))
+                named = {
+                    name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers
+                }
+                return Answer(answer.status, bytes(received), named)
         except (httpcore2.TimeoutException, TimeoutError) as error:
             raise Unanswered("the answer takes too long") from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:

@@ -175,7 +175,13 @@ class World:
             )
 
     def register(
-        self, role: ClientRole, name: str, organisation: str, resource: str = "", redirect: str = REDIRECT
+        self,
+        role: ClientRole,
+        name: str,
+        organisation: str,
+        resource: str = "",
+        redirect: str = REDIRECT,
+        **metadata: Any,
     ) -> Peer:
         key = ec.generate_private_key(ec.SECP256R1())
         public = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
@@ -183,7 +189,8 @@ class World:
             role=role,
             name=name,
             organisation=organisation,
-            jwks={"keys": [public]},
+            jwks={} if "jwks_uri" in metadata else {"keys": [public]},
+            metadata=metadata,
             redirect_uris=(redirect,) if role is ClientRole.PARTY else (),
             resources=(resource,) if resource else (),
         )

@@ -48,7 +48,7 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
     secret = parties.new_secret() if method in SECRET_METHODS else ""
     identifier, (name, source) = identifiers.parse(options["org"]), (options["name"], "the operator")
     if settings.register_url:
-        name, source = _registered_name(SandboxRegister(settings.register_url), identifier)
+        name, source = registered_name(SandboxRegister(settings.register_url), identifier)
     registration = Registration(
         role=ClientRole(options["role"]),
         name=options["name"],
@@ -187,7 +187,7 @@ def _sandbox_licences(session: Session, settings: Settings, organisation: str) -
         )
 
 
-def _registered_name(register: Register, identifier: str) -> tuple[str, str]:
+def registered_name(register: Register, identifier: str) -> tuple[str, str]:
     """The organisation's name as its register has it; what is not registered takes no part."""
     name = register.organisation_name(identifier)
     if name is None:

@@ -91,6 +91,7 @@ def _clients(session: Session) -> dict[str, dict[str, Any]]:
             "profile": client.profile.value,
             "token_endpoint_auth_method": client.auth_method.value,
             "metadata": dict(client.metadata),
+            "ended": client.status is Standing.ENDED,
         }
         for client in (row.to_model() for row in session.scalars(select(ClientRow)))
     }

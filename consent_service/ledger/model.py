@@ -52,6 +52,8 @@ class Kind(StrEnum):
     HOLDER_SERVES = "holder.serves"
     HOLDER_SERVES_NO_MORE = "holder.serves_no_more"
     HOLDER_SERVES_EVERYBODY = "holder.serves_everybody"
+    PARTY_UPDATED = "party.updated"
+    PARTY_ENDED = "party.ended"
     KEY_ACTIVATED = "key.activated"
     KEY_RETIRED = "key.retired"
     KEY_WITHDRAWN = "key.withdrawn"

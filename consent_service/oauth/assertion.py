@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import warnings
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from authlib.oauth2.rfc7523.client import ASSERTION_TYPE
@@ -26,13 +27,14 @@ ALGORITHMS = ["PS256", "ES256", "EdDSA"]  # FAPI 2.0 section 5.4.1
 AHEAD = 10  # seconds that a client's clock may be ahead
 LONGEST = 3600  # seconds from iat to exp; bounds how long a jti is remembered
 JTI_LENGTH = 256
+TYPES = frozenset({"jwt", "client-authentication+jwt"})  # RFC 7519 section 5.1; RFC 7523 as it is revised
 FAR = 2**40  # a NumericDate beyond any calendar
 
 
 def authenticate(attempt: Attempt) -> Client | None:
     """The client that signed the request's assertion; None where it proves nobody.
 
-    1. An assertion of the right type.
+    1. An assertion of the right type, and no JWT that says it is something else (RFC 8725 section 3.11).
     2. Signed with PS256, ES256 or EdDSA by a key of the client that ``sub`` names; a client that
        registered one algorithm uses no other.
     3. ``iss`` and ``sub`` are the client, ``aud`` is our issuer as one string.
@@ -43,8 +45,10 @@ def authenticate(attempt: Attempt) -> Client | None:
     if attempt.form.get("client_assertion_type") != ASSERTION_TYPE:
         return None
     try:
-        claimed = json.loads(jws.extract_compact(shown.encode()).payload)
-        client = attempt.client(claimed.get("sub"))
+        parts = jws.extract_compact(shown.encode())
+        if not is_typed(parts.headers(), TYPES):
+            return None
+        client = attempt.client(json.loads(parts.payload).get("sub"), parts.headers().get("kid"))
         if client is None:
             return None
         keys = KeySet.import_key_set(client.jwks)  # type: ignore[arg-type]
@@ -74,6 +78,12 @@ def holds(claims: dict[str, Any], client_id: str, attempt: Attempt) -> bool:
         return False
     until = dt.datetime.fromtimestamp(int(expires) + 1, dt.UTC)
     return used.use_once(attempt.session, f"client {client_id}", jti, until)
+
+
+def is_typed(header: Mapping[str, Any], types: frozenset[str]) -> bool:
+    """Whether a JWT states one of these types, or none (RFC 7515 section 4.1.9)."""
+    typ = header.get("typ", next(iter(types)))
+    return isinstance(typ, str) and typ.lower().removeprefix("application/") in types
 
 
 def is_time(value: object) -> TypeGuard[float]:

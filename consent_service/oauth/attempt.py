@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from consent_service.registry import parties
+from consent_service.registry import parties, remote_keys
 from consent_service.registry.model import Client
 
 
@@ -25,9 +25,16 @@ class Attempt:
     claimed: set[str] = field(default_factory=set)
     """The names of the clients that it claims to be, whether there are such clients or not."""
 
-    def client(self, client_id: object) -> Client | None:
-        """The client of this name, or None."""
+    def client(self, client_id: object, kid: object = None) -> Client | None:
+        """The client of this name with the keys that count now, or None.
+
+        :param kid: the id of the key that is looked for
+        :raises KeysWanted: its keys have to be fetched first
+        """
         if not isinstance(client_id, str) or not client_id.isprintable():
             return None
         self.claimed.add(client_id)
-        return parties.find(self.session, client_id)
+        client = parties.find(self.session, client_id)
+        if client is None or not client.active:  # who may not take part makes us ask nobody
+            return client
+        return remote_keys.with_keys(self.session, client, self.now, kid)

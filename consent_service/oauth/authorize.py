@@ -21,7 +21,7 @@ from consent_service.grants import service as grants
 from consent_service.grants import store as grant_store
 from consent_service.grants.model import Status
 from consent_service.oauth import direct, store
-from consent_service.oauth.answers import answer_url
+from consent_service.oauth.answers import Back, answer_url
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.oauth.taken import PREFIX
 from consent_service.registry import browser_logins, logins, parties
@@ -115,6 +115,7 @@ def finish(request_id: str) -> Response:
     2. The request has its answer, or its time ran out.
     3. A yes is brought back by the person who gave it.
     4. The browser goes back once; the code lives 60 s.
+    5. Where the client asked for it, the answer is a signed JWT (:mod:`~consent_service.oauth.jarm`).
 
     :raises ServiceError: ``invalid_request``
     """
@@ -126,9 +127,9 @@ def finish(request_id: str) -> Response:
         code = None if refusal else secrets.token_urlsafe(32)
         if not store.put_code(session, request_id, code, moment + CODE_LIFE, moment):
             raise ServiceError("invalid_request", "This answer has been brought back already.")
-        target, state = row.redirect_uri, row.state
+        back = Back.of(row)
     answer = {"code": code} if code else {"error": "access_denied", "error_description": refusal}
-    return _leave(request_id, target, state, answer)
+    return _leave(request_id, back, answer)
 
 
 def _refusal(session: Session, request_id: str, now: dt.datetime) -> str:
@@ -169,13 +170,13 @@ def _place(session: Session, login: LoginRow) -> Place:
 
 def _send_back(row: AuthorizationRow, answer: dict[str, str]) -> Response:
     """Back at once with an error that needs no answer of a person."""
-    request_id, target, state, moment = row.request_id, row.redirect_uri, row.state, now()
+    request_id, back, moment = row.request_id, Back.of(row), now()
     with writing() as session:
         if not store.put_code(session, request_id, None, moment, moment):
             raise ServiceError("invalid_request", "This answer has been brought back already.")
-    return _leave(request_id, target, state, answer)
+    return _leave(request_id, back, answer)
 
 
-def _leave(request_id: str, target: str, state: str | None, answer: dict[str, str]) -> Response:
+def _leave(request_id: str, back: Back, answer: dict[str, str]) -> Response:
     browser[BEGUN] = [one for one in browser[BEGUN] if one != request_id]
-    return redirect(answer_url(current(Settings), target, state, answer), 303)
+    return redirect(answer_url(reading(), current(Settings), back, answer, now()), 303)

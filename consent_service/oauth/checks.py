@@ -20,7 +20,7 @@ from consent_service.grants import management
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import CONSENT, Action, Grant, Terms
 from consent_service.grants.schemas import load_authorization_details
-from consent_service.oauth import openid
+from consent_service.oauth import jarm, openid
 from consent_service.registry.login_rules import Asked
 from consent_service.registry.model import Client, ClientRole, Profile
 
@@ -56,6 +56,8 @@ class Ask:
     redirect_uri: str | None = None
     """Where the answer goes, once that is settled: from then on an error may be redirected there."""
     scopes: tuple[str, ...] = ()
+    signed: bool = False
+    """Whether the parameters come from a signed request object."""
     terms: Terms | None = None
     login: Asked | None = None
     amends: Grant | None = None
@@ -96,9 +98,15 @@ def no_request_uri(ask: Ask) -> None:
 
 
 def no_request_object(ask: Ask) -> None:
-    """RFC 9101 section 6.3 gives the code; signed requests are not supported."""
+    """RFC 9101 section 6.3 gives the code. Where requests may be signed, they were opened before this."""
     if "request" in ask.parameters:
-        raise ServiceError("request_not_supported", "signed request objects are not supported")
+        raise ServiceError("request_not_supported", "signed request objects are not supported here")
+
+
+def signed_where_required(ask: Ask) -> None:
+    """RFC 9101 section 10.5: a client that registered for it has no request that is not signed."""
+    if ask.client.metadata.get("require_signed_request_object") and not ask.signed:
+        raise ServiceError("invalid_request", "this client's requests must be signed (request is missing)")
 
 
 def client_id_agrees(ask: Ask) -> None:
@@ -128,10 +136,10 @@ def response_type_is_code(ask: Ask) -> None:
         raise ServiceError("unsupported_response_type", "response_type must be code")
 
 
-def response_mode_is_query(ask: Ask) -> None:
-    """The answer goes into the query, the default of response_type code."""
-    if ask.parameters.get("response_mode", "query") != "query":
-        raise ServiceError("invalid_request", "response_mode must be query")
+def response_mode_is_known(ask: Ask) -> None:
+    """The answer goes into the query, the default of response_type code; signed where that is asked for."""
+    if ask.parameters.get("response_mode", jarm.QUERY) not in jarm.MODES:
+        raise ServiceError("invalid_request", f"response_mode must be one of {', '.join(jarm.MODES)}")
 
 
 def challenge_is_s256(ask: Ask) -> None:
@@ -231,7 +239,8 @@ RULES: tuple[tuple[Callable[[Ask], None], frozenset[Endpoint]], ...] = (
     (no_request_uri, BROWSER),
     (no_request_object, EVERYWHERE),
     (response_type_is_code, BROWSER),
-    (response_mode_is_query, BROWSER),
+    (signed_where_required, BROWSER),
+    (response_mode_is_known, BROWSER),
     (state_is_bounded, BROWSER),
     (challenge_is_s256, BROWSER),
     (dpop_jkt_is_a_thumbprint, BROWSER),

@@ -45,4 +45,5 @@ class OAuthClient(ClientMixin):  # type: ignore[misc]
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
-        return grant_type in GRANT_TYPES[self.client.role]
+        allowed = GRANT_TYPES[self.client.role]
+        return grant_type in allowed and grant_type in self.client.metadata.get("grant_types", allowed)

@@ -14,8 +14,8 @@ from consent_service.config import Settings
 from consent_service.db import writing
 from consent_service.errors import ServiceError
 from consent_service.grants import agreement
-from consent_service.oauth import checks
-from consent_service.oauth.answers import answer_url
+from consent_service.oauth import checks, jarm
+from consent_service.oauth.answers import Back, answer_url
 from consent_service.oauth.server import printable
 from consent_service.oauth.taken import take_in
 from consent_service.registry import parties
@@ -57,8 +57,10 @@ def ask() -> Response:
             if asked.redirect_uri is None:
                 raise ServiceError(error.code, UNKNOWN, detail=error.description) from error
             answer = {"error": error.code, "error_description": printable(error.description)}
-            state = None if "state" in repeated else parameters.get("state")
-            return redirect(answer_url(settings, asked.redirect_uri, state, answer), 303)
+            once = {name: value for name, value in parameters.items() if name not in repeated}
+            mode = once.get("response_mode", jarm.QUERY)
+            back = Back(client_id, asked.redirect_uri, once.get("state"), mode)
+            return redirect(answer_url(session, settings, back, answer, now()), 303)
     return redirect(url_for("oauth.authorize", client_id=client.client_id, request_uri=request_uri), 303)
 
 

@@ -12,7 +12,7 @@ from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Action
 from consent_service.grants.schemas import TYPE
 from consent_service.keys import ALGORITHM
-from consent_service.oauth import details_types, tokens
+from consent_service.oauth import details_types, introspect, jarm, tokens
 from consent_service.oauth.assertion import ALGORITHMS
 from consent_service.oauth.client import CODE, CREDENTIALS, EXCHANGE, REFRESH
 from consent_service.oauth.client_auth import SHOWN
@@ -40,6 +40,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
     by_form = {
         "pushed_authorization_request_endpoint": f"{base}/par",
         "token_endpoint": f"{base}/token",
+        "registration_endpoint": f"{base}/register",
         "introspection_endpoint": f"{base}/introspect",
         "revocation_endpoint": f"{base}/revoke",
     }
@@ -52,7 +53,11 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "status_list_aggregation_endpoint": f"{settings.issuer}{status.PATH}",
         "require_pushed_authorization_requests": False,
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": list(jarm.MODES),
+        "authorization_signing_alg_values_supported": [alg.value for alg in jarm.ALGORITHMS],
+        "require_signed_request_object": False,
+        "request_object_signing_alg_values_supported": ALGORITHMS,
+        "introspection_signing_alg_values_supported": [alg.value for alg in introspect.ALGORITHMS],
         "grant_types_supported": [CODE, REFRESH, CREDENTIALS, EXCHANGE],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
@@ -95,7 +100,7 @@ def _openid(settings: Settings, base: str) -> dict[str, Any]:
         "claim_types_supported": ["normal"],
         "claims_supported": [*CLAIMS, *TOKEN_CLAIMS],
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
+        "request_parameter_supported": False,  # at the authorization endpoint; signed requests are pushed
         "request_uri_parameter_supported": False,
         "ui_locales_supported": LANGUAGES,
         "backchannel_logout_supported": True,

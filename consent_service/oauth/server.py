@@ -15,16 +15,18 @@ from flask import Response, g, jsonify, request
 from sqlalchemy.orm import Session
 
 from consent_service.config import Settings
-from consent_service.db import writing
+from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.grants.agreement import Refused
 from consent_service.oauth import client_auth
 from consent_service.oauth.attempt import Attempt
 from consent_service.oauth.client import METHODS, REGISTERED, OAuthClient
-from consent_service.registry import parties
+from consent_service.outgoing import Outgoing
+from consent_service.registry import parties, remote_keys
 from consent_service.registry.limits import TooMany
 from consent_service.registry.model import Client
 from consent_service.registry.nonces import Nonces
+from consent_service.registry.remote_keys import KeysWanted
 from consent_service.web.current import current, now
 
 FORM = "application/x-www-form-urlencoded"
@@ -64,20 +66,18 @@ def session() -> Session:
 
 
 def form_call(answer: Callable[[], Response]) -> Response:
-    """Run one form-encoded POST: check its form, open the transaction, turn errors into OAuth JSON."""
+    """Run one form-encoded POST: check its form, open the transaction, turn errors into OAuth JSON.
+
+    Where a client's keys have to be fetched, the transaction is rolled back, and all begins again
+    once they are there: another's server is never waited for while others want to write.
+    """
     try:
         check_form()
-        with writing() as database:
-            g.oauth_session = database
-            try:
-                response = answer()
-            except ServiceError as error:
-                response = error_response(error)
-            except OAuth2Error as error:
-                told = ServiceError(error.error, error.description or "", status=error.status_code)
-                response = error_response(told)
-                if isinstance(error, InvalidClientError) and "Authorization" in request.headers:
-                    response.headers["WWW-Authenticate"] = 'Basic realm="clients"'  # RFC 6749 section 5.2
+        try:
+            response = _in_transaction(answer)
+        except KeysWanted as wanted:
+            fetch_keys(wanted)
+            response = _in_transaction(answer)
     except ServiceError as error:
         response = error_response(error)
     if "DPoP" in request.headers:  # RFC 9449 section 8.2: the next proof can have it
@@ -85,6 +85,28 @@ def form_call(answer: Callable[[], Response]) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["Pragma"] = "no-cache"
     return response
+
+
+def _in_transaction(answer: Callable[[], Response]) -> Response:
+    with writing() as database:
+        g.oauth_session = database
+        try:
+            return answer()
+        except ServiceError as error:
+            return error_response(error)
+        except OAuth2Error as error:
+            response = error_response(
+                ServiceError(error.error, error.description or "", status=error.status_code)
+            )
+            if isinstance(error, InvalidClientError) and "Authorization" in request.headers:
+                response.headers["WWW-Authenticate"] = 'Basic realm="clients"'  # RFC 6749 section 5.2
+            return response
+
+
+def fetch_keys(wanted: KeysWanted) -> None:
+    """Ask an address for its keys; no transaction is open meanwhile, and none of this request's goes on."""
+    reading().rollback()
+    remote_keys.fetch(writing, current(Outgoing), wanted.uri, now())
 
 
 def check_form() -> None:

@@ -9,7 +9,16 @@ from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.grants.agreement import agreements
-from consent_service.oauth import authorize, details_types, grants_api, logout, metadata, par, userinfo
+from consent_service.oauth import (
+    authorize,
+    details_types,
+    grants_api,
+    logout,
+    metadata,
+    par,
+    registration,
+    userinfo,
+)
 from consent_service.oauth.client_credentials_grant import MachineGrant
 from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
 from consent_service.oauth.introspect import Introspection
@@ -93,6 +102,26 @@ def authorization_details_types() -> Response:
 @blueprint.get("/api/v1/authorization-details-types/<name>")
 def authorization_details_type(name: str) -> Response:
     return details_types.one_type(agreements().catalogue(reading()), name)
+
+
+@blueprint.post("/oauth/register")
+def register() -> Response:
+    return registration.json_call(registration.register)
+
+
+@blueprint.get("/oauth/register/<client_id>")
+def registered(client_id: str) -> Response:
+    return registration.json_call(lambda: registration.read(client_id))
+
+
+@blueprint.put("/oauth/register/<client_id>")
+def reregister(client_id: str) -> Response:
+    return registration.json_call(lambda: registration.update(client_id))
+
+
+@blueprint.delete("/oauth/register/<client_id>")
+def unregister(client_id: str) -> Response:
+    return registration.json_call(lambda: registration.delete(client_id))
 
 
 @blueprint.get("/oauth/jwks")

@@ -64,7 +64,7 @@ class Registry:
     def standing(self, client_id: str) -> str:
         """``active`` or ``suspended``; a client that nobody registered is the latter."""
         known = self.parties.get(client_id)
-        active = known is not None and known["organisation"] not in self.suspended
+        active = known is not None and not known["ended"] and known["organisation"] not in self.suspended
         return (Standing.ACTIVE if active else Standing.SUSPENDED).value
 
     def holders_of(self, locations: Sequence[str]) -> dict[str, str]:
@@ -81,8 +81,13 @@ class Registry:
         return client_id not in self.owners or owner in self.owners[client_id]
 
     def _registered(self, payload: Mapping[str, Any]) -> None:
-        self.parties[payload["client_id"]] = payload
+        self.parties[payload["client_id"]] = {**payload, "ended": False}
         self.locations |= dict.fromkeys(payload["resources"], payload["client_id"])
+
+    def _ended(self, payload: Mapping[str, Any]) -> None:
+        client_id = payload["client_id"]
+        if client_id in self.parties:
+            self.parties[client_id] = {**self.parties[client_id], "ended": True}
 
     def _licensed(self, payload: Mapping[str, Any]) -> None:
         until = dt.datetime.fromisoformat(payload["valid_until"])
@@ -98,6 +103,8 @@ class Registry:
 
 _NOTES: dict[Kind, Callable[[Registry, Mapping[str, Any]], object]] = {
     Kind.PARTY_REGISTERED: Registry._registered,  # noqa: SLF001  (the class's own table)
+    Kind.PARTY_UPDATED: Registry._registered,  # noqa: SLF001
+    Kind.PARTY_ENDED: Registry._ended,  # noqa: SLF001
     Kind.PARTY_SUSPENDED: lambda self, payload: self.suspended.add(payload["organisation"]),
     Kind.PARTY_RESUMED: lambda self, payload: self.suspended.discard(payload["organisation"]),
     Kind.PARTY_LICENSED: Registry._licensed,  # noqa: SLF001

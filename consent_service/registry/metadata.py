@@ -89,20 +89,32 @@ def _certificate_name(kind: str) -> Check:
     return check
 
 
+def _only(*values: str) -> Check:
+    def check(value: Any) -> list[str]:
+        if not isinstance(value, list) or any(one not in values for one in value) or len(value) > len(values):
+            raise ValueError(f"must hold nothing but {', '.join(values)}")
+        return list(value)
+
+    return check
+
+
 TLS_NAMES = tuple(KINDS)
 """Of these a client with tls_client_auth has exactly one."""
 MEMBERS: Mapping[str, Check] = {
     # RFC 7591 section 2
     "client_uri": _url,
     "contacts": _texts,
+    "grant_types": _texts,
     "jwks_uri": _url,
     "logo_uri": _url,
     "policy_uri": _url,
+    "response_types": _only("code"),
     "scope": _scope,
     "software_id": _text,
     "software_version": _text,
     "tos_uri": _url,
     # OpenID Connect Dynamic Client Registration 1.0 section 2
+    "application_type": _one_of("web"),
     "default_acr_values": _texts,
     "default_max_age": _seconds,
     "id_token_signed_response_alg": _one_of(*ISSUED),

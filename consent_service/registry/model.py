@@ -58,6 +58,8 @@ class Standing(StrEnum):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    ENDED = "ended"
+    """A client that was deleted (RFC 7592 section 2.3): it stays known, and nothing brings it back."""
 
 
 class OrganisationRole(StrEnum):

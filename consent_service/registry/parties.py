@@ -57,6 +57,8 @@ class Registration:
     secret: str = ""
     """For the methods that have one: :func:`new_secret`. Only its hash is kept."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    by: str = "the operator"
+    """On whose word."""
 
 
 def new_secret() -> str:
@@ -72,13 +74,41 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
     """
     ledger.hold(session, registry="changes")
     identifier = identifiers.parse(registration.organisation)
+    resources = [_resource(session, uri) for uri in registration.resources]
+    columns = fitting(registration)
+    client_id = registration.client_id or f"{registration.role}-{uuid.uuid4().hex[:16]}"
+    if session.get(ClientRow, client_id):
+        raise _metadata(f"client {client_id} is registered already")
+    introduce(session, identifier, columns["name"], registration.by)
+    row = ClientRow(
+        client_id=client_id,
+        role=registration.role,
+        organisation_id=identifier,
+        status=Standing.ACTIVE,
+        created_at=now,
+        secret_hash=digest(registration.secret) if registration.secret else None,
+        resources=[ResourceRow(uri=uri) for uri in resources],
+        **columns,
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    client = row.to_model()
+    record(session, Kind.PARTY_REGISTERED, client, registration.by, now)
+    return client
+
+
+def fitting(registration: Registration) -> dict[str, Any]:
+    """What a client is registered with, as its columns hold it: checked, member by member.
+
+    :raises ServiceError: ``invalid_client_metadata`` or ``invalid_redirect_uri``
+    """
     redirect_uris = [_redirect_uri(uri) for uri in registration.redirect_uris]
     if registration.role in {ClientRole.PARTY, ClientRole.LOGIN} and not redirect_uris:
         raise ServiceError(
             "invalid_redirect_uri", f"a {registration.role}'s client needs at least one redirect URI"
         )
-    resources = [_resource(session, uri) for uri in registration.resources]
-    if resources and registration.role is not ClientRole.HOLDER:
+    if registration.resources and registration.role is not ClientRole.HOLDER:
         raise _metadata("only a holder's client serves a resource")
     name = registration.name.strip()
     if not name or len(name) > 200 or not name.isprintable():
@@ -86,32 +116,15 @@ def register(session: Session, registration: Registration, now: dt.datetime) -> 
     kept = metadata.checked(registration.metadata)
     jwks = public_jwks(registration.jwks) if registration.jwks else {"keys": []}
     _check_way_in(registration, kept, jwks)
-    client_id = registration.client_id or f"{registration.role}-{uuid.uuid4().hex[:16]}"
-    if session.get(ClientRow, client_id):
-        raise _metadata(f"client {client_id} is registered already")
-    introduce(session, identifier, name, "the operator")
-    row = ClientRow(
-        client_id=client_id,
-        role=registration.role,
-        name=name,
-        organisation_id=identifier,
-        status=Standing.ACTIVE,
-        jwks=jwks,
-        redirect_uris=redirect_uris,
-        created_at=now,
-        dpop_bound=registration.dpop_bound,
-        profile=registration.profile,
-        auth_method=registration.auth_method,
-        secret_hash=digest(registration.secret) if registration.secret else None,
-        client_metadata=kept,
-        resources=[ResourceRow(uri=uri) for uri in resources],
-    )
-    session.add(row)
-    session.flush()
-    session.refresh(row)
-    client = row.to_model()
-    _record(session, Kind.PARTY_REGISTERED, client, now)
-    return client
+    return {
+        "name": name,
+        "jwks": jwks,
+        "redirect_uris": redirect_uris,
+        "dpop_bound": registration.dpop_bound,
+        "profile": registration.profile,
+        "auth_method": registration.auth_method,
+        "client_metadata": kept,
+    }
 
 
 def _check_way_in(registration: Registration, kept: Mapping[str, Any], jwks: dict[str, Any]) -> None:
@@ -368,7 +381,8 @@ def thumbprints(jwks: dict[str, Any]) -> list[str]:
     return sorted(import_key(key).thumbprint() for key in jwks["keys"]) + certificates
 
 
-def _record(session: Session, kind: Kind, client: Client, now: dt.datetime) -> None:
+def record(session: Session, kind: Kind, client: Client, by: str, now: dt.datetime) -> None:
+    """Append what a client is from now on, and on whose word."""
     payload = {
         "client_id": client.client_id,
         "role": client.role.value,
@@ -382,12 +396,16 @@ def _record(session: Session, kind: Kind, client: Client, now: dt.datetime) -> N
         "profile": client.profile.value,
         "token_endpoint_auth_method": client.auth_method.value,
         "metadata": dict(client.metadata),
+        "by": by,
     }
     ledger.append(session, kind, payload, now=now, client_id=client.client_id)
 
 
 def _redirect_uri(uri: str) -> str:
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise ServiceError("invalid_redirect_uri", f"{uri!r} is not a URL") from error
     wrong = check_origin(parts._replace(query="", fragment="").geturl())
     if wrong or parts.fragment or len(uri) > 2000 or not uri.isascii() or not uri.isprintable():
         raise ServiceError(

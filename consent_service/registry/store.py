@@ -69,6 +69,9 @@ class ClientRow(Base):
     auth_method: Mapped[str] = mapped_column(String(32))
     secret_hash: Mapped[str | None] = mapped_column(String(64))
     client_metadata: Mapped[dict[str, Any]] = mapped_column(JSON)
+    management_hash: Mapped[str | None] = mapped_column(String(64))
+    """SHA-256 of the token with which the client manages itself (RFC 7592); None where the operator does."""
+    software_statement: Mapped[str | None] = mapped_column(Text)
 
     organisation: Mapped[OrganisationRow] = relationship(lazy="joined", innerjoin=True)
     resources: Mapped[list[ResourceRow]] = relationship(lazy="selectin", order_by="ResourceRow.uri")

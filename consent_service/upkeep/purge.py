@@ -23,8 +23,10 @@ from consent_service.grants.store import RequestRow
 from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.outbox import DeliveryRow
+from consent_service.registry.invitations import InvitationRow
 from consent_service.registry.limits import TriesRow
 from consent_service.registry.logins import ConsentRow, LoginRow
+from consent_service.registry.remote_keys import RemoteKeysRow
 from consent_service.registry.sessions import ClientSessionRow
 from consent_service.registry.store import TokenRow
 from consent_service.registry.used import UsedRow
@@ -66,6 +68,9 @@ ENDED: tuple[Ended, ...] = (
     Ended(LoginRow, LoginRow.expires_at, dt.timedelta()),
     Ended(ConsentRow, ConsentRow.until, dt.timedelta()),
     Ended(ClientSessionRow, ClientSessionRow.last_at, dt.timedelta(days=30)),
+    # An address that nobody has asked for so long is no client's any more.
+    Ended(RemoteKeysRow, RemoteKeysRow.asked_at, dt.timedelta(days=30)),
+    Ended(InvitationRow, InvitationRow.valid_until, dt.timedelta(days=30)),
     # A code that comes a second time ends what it gave (RFC 6749 section 4.1.2): so long it is known.
     Ended(AuthorizationRow, AuthorizationRow.begin_before, dt.timedelta(days=7)),
     Ended(SignalRow, SignalRow.created_at, signals.KEPT),

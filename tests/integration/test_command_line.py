@@ -322,3 +322,49 @@ def test_clients_with_certificates_need_a_name_of_their_own(home: dict[str, str]
     same = home | {"CONSENT_MTLS_URL": "https://consent.example.no:8444"}
     done = run(same, "serve", "--tls-cert", str(certificate), "--tls-key", str(key))
     assert (done.exit_code, "another host name" in done.output) == (2, True), done.output
+
+
+INVITE = ("client", "invite", "--role", "party", "--org", "0192:310041238", "--until", "2099-01-31")
+
+
+def test_an_organisation_is_invited_and_its_token_is_shown_once(home: dict[str, str]) -> None:
+    run(home, "db", "upgrade")
+    unknown = run(home, *INVITE)
+    assert (unknown.exit_code, "say its --name" in unknown.output) == (2, True)
+    done = run(home, *INVITE, "--name", "Nordhavn Bank ASA", "--uses", "3", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.output)
+    assert len(told["initial_access_token"]) >= 43
+    assert told["registration_endpoint"] == "https://consent.example.no/oauth/register"
+    assert told["initial_access_token"] not in Path(home["CONSENT_HOME"], "consent.db").read_bytes().decode(
+        "latin-1"
+    )
+    again = run(home, *INVITE)
+    assert (again.exit_code, "shown this once" in again.output) == (0, True)
+    assert run(home, "client", "uninvite", told["invitation_id"]).exit_code == 0
+    assert run(home, "client", "uninvite", "none").exit_code == 2
+
+
+@pytest.mark.parametrize("change", [("--until", "2020-01-31"), ("--profile", "oidc"), ("--org", "nonsense")])
+def test_an_invitation_that_lets_nothing_in_is_refused(home: dict[str, str], change: tuple[str, ...]) -> None:
+    run(home, "db", "upgrade")
+    assert run(home, *INVITE, "--name", "Nordhavn Bank ASA", *change).exit_code == 2
+
+
+def test_a_client_is_ended_once(home: dict[str, str], tmp_path: Path) -> None:
+    run(home, "db", "upgrade")
+    _, answer = registered(home, tmp_path, "--role", "holder")
+    done = run(home, "client", "end", answer["client_id"])
+    assert (done.exit_code, "has ended" in done.output) == (0, True)
+    assert run(home, "client", "end", answer["client_id"]).exit_code == 2
+
+
+def test_a_file_of_software_issuers_that_can_not_be_read_stops_the_start(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    run(home, "db", "upgrade")
+    wrong = {"CONSENT_SOFTWARE_ISSUERS": str(tmp_path / "none.json")}
+    from consent_service.app import create_app
+
+    with pytest.raises(ConfigurationError, match="CONSENT_SOFTWARE_ISSUERS"):
+        create_app(from_environ(home | wrong))

@@ -19,7 +19,7 @@ def test_a_request_uri_is_returned_with_201_and_a_life_under_600_seconds(world: 
     ("change", "error", "names"),
     [
         ({"request_uri": "urn:x"}, "invalid_request", "request_uri"),
-        ({"request": "eyJ"}, "request_not_supported", "request"),
+        ({"request": "eyJ"}, "invalid_request_object", "request"),
         ({"client_id": "somebody-else"}, "invalid_client", ""),
         ({"redirect_uri": REDIRECT + "/"}, "invalid_request", "redirect_uri"),
         ({"redirect_uri": None}, "invalid_request", "redirect_uri"),
