@@ -122,7 +122,8 @@ def finish(request_id: str) -> Response:
     moment = now()
     with writing() as session:
         row = _begun(session, request_id)
-        grants.lapse(session, request_id, moment)
+        if grant_store.find_request(session, request_id) is not None:
+            grants.lapse(session, request_id, moment)
         refusal = _refusal(session, request_id, moment)
         code = None if refusal else secrets.token_urlsafe(32)
         if not store.put_code(session, request_id, code, moment + CODE_LIFE, moment):
