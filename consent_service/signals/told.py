@@ -34,6 +34,8 @@ GRANT_CHANGES: dict[Kind, GrantChange] = {
     Kind.GRANT_SUSPENDED: GrantChange(Status.SUSPENDED, "admin", "The grant is suspended."),
     Kind.GRANT_RESUMED: GrantChange(Status.ACTIVE, "admin", "The grant is in force again."),
     Kind.GRANT_REVOKED: GrantChange(Status.REVOKED, "user", "The owner took the grant back."),
+    Kind.GRANT_AMENDED: GrantChange(Status.ACTIVE, "user", "The owner agreed to other terms."),
+    Kind.GRANT_TERMINATED: GrantChange(Status.TERMINATED, "system", "The party handed the grant back."),
     Kind.GRANT_EXPIRED: GrantChange(Status.EXPIRED, "system", "The grant's time is over."),
     Kind.GRANT_EXHAUSTED: GrantChange(Status.EXHAUSTED, "system", "What was granted has been read."),
     Kind.GRANT_ENDED: GrantChange(Status.ENDED, "system", "Access by law has ended."),

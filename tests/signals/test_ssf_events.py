@@ -13,6 +13,8 @@ from consent_service.ledger.model import Kind
 from consent_service.registry.occurrences import Happening
 from consent_service.signals.told import GRANT_CHANGES
 from consent_service.web.current import current
+from tests.oauth.relying import verified
+from tests.oauth.test_openid_connect_fapi import answered, begin
 from tests.outgoing.conftest import Peer as Server
 from tests.signals.authenticator import create
 from tests.signals.conftest import (
@@ -97,17 +99,27 @@ def test_a_verification_request_that_is_invalid_is_400(receiver: Receiver, body:
     assert answer.status_code == 400
 
 
-def test_signing_out_tells_the_clients_that_the_person_signed_in_to(both_receivers: Receiver) -> None:
+def test_signing_out_tells_the_clients_that_this_session_signed_in_to_and_no_others(
+    both_receivers: Receiver,
+) -> None:
     world = both_receivers.world
+    assert both_receivers.peer is world.bank
     browser = world.sign_in()
-    both_receivers.knows(person_of(world), "known-as-this")
+    page = begin(world, browser, scope="openid", authorization_details=None)
+    token = world.bank.redeem(answered(browser, page)["code"]).json["id_token"]
+    signed_in = verified(world, token, world.bank.client_id)
     both_receivers.create()
     stranger = Receiver(world, world.erp)
+    stranger.knows(person_of(world), "known-from-another-session")
     stranger.create()
     browser.post("/sign-out", data={"csrf_token": csrf(browser.get("/account"))})
     assert tell(world) > 0
     _, claims = one(both_receivers)
-    assert claims["sub_id"] == {"format": "iss_sub", "iss": ISSUER, "sub": "known-as-this"}
+    assert claims["sub_id"] == {
+        "format": "complex",
+        "user": {"format": "iss_sub", "iss": ISSUER, "sub": signed_in["sub"]},
+        "session": {"format": "opaque", "id": signed_in["sid"]},
+    }
     event = claims["events"][REVOKED]
     assert event["initiating_entity"] == "user"
     assert event["event_timestamp"] == int(world.clock.now().timestamp())
