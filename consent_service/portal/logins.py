@@ -19,6 +19,7 @@ from consent_service.registry import browser_logins, logins, parties
 from consent_service.registry.browser_logins import Place
 from consent_service.registry.login_rules import NAME, OFFLINE, ORGANISATIONS, Step
 from consent_service.registry.logins import CONSENT_LIFE, LoginStatus
+from consent_service.registry.model import Client
 from consent_service.web.current import current, now
 from consent_service.web.headers import allow_form_to
 from consent_service.web.session import BEGUN
@@ -102,12 +103,13 @@ def remembered() -> list[dict[str, Any]]:
     who = access.person()
     rows = logins.consents_of(reading(), who.person_id, now()) if who else []
     clients = [(row, parties.find(reading(), row.client_id)) for row in rows]
+    names = {right.owner: right.owner_name for right in access.rights()}
     return [
         {
             "client_id": row.client_id,
             "name": shown.client_name(client) if client else row.client_id,
-            "learns": _learns(frozenset(row.claims), lasting=OFFLINE in row.scopes),
-            "organisations": [shown.party(one)["name"] for one in row.organisations],
+            "learns": _learns(client, frozenset(row.claims), lasting=OFFLINE in row.scopes),
+            "organisations": [names[one] for one in row.organisations if one in names],
             "given_at": row.given_at,
             "until": row.until,
         }
@@ -152,7 +154,7 @@ def _shown(place: Place) -> dict[str, Any]:
         "request_id": place.row.login_id,
         "client_name": shown.client_name(place.client),
         "party": shown.party(place.client.organisation.identifier),
-        "learns": _learns(asked.learned, lasting=OFFLINE in asked.scopes),
+        "learns": _learns(place.client, asked.learned, lasting=OFFLINE in asked.scopes),
         "choices": [access.as_organisation(right) for right in access.rights()]
         if ORGANISATIONS in asked.learned
         else None,
@@ -166,9 +168,14 @@ def _shown(place: Place) -> dict[str, Any]:
     }
 
 
-def _learns(learned: frozenset[str], *, lasting: bool) -> list[str]:
+def _learns(client: Client | None, learned: frozenset[str], *, lasting: bool) -> list[str]:
     """What a client learns, in plain words."""
-    told = [gettext("That it is you, under a name that only they use for you")]
+    public = client is not None and client.metadata.get("subject_type") == "public"
+    told = [
+        gettext("That it is you, under a name by which others can know you too")
+        if public
+        else gettext("That it is you, under a name that only they use for you")
+    ]
     if NAME in learned:
         told.append(gettext("Your name"))
     if ORGANISATIONS in learned:

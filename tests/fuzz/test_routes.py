@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.oauth.relying import Relying
 from tests.world import Peer, World, csrf
 
 STRANGE = [
@@ -53,6 +54,12 @@ def test_strange_values_in_every_route_are_never_a_500(both_worlds: World) -> No
                         "client_assertion",
                         "scope",
                         "datatypes",
+                        "redirect_uri",
+                        "id_token_hint",
+                        "post_logout_redirect_uri",
+                        "access_token",
+                        "asked",
+                        "organisations",
                     )
                     values: dict[str, Any] = dict.fromkeys(names, value)
                     options: dict[str, Any] = (
@@ -110,3 +117,23 @@ def test_strange_members_of_a_question_are_denied_or_refused(
     if answer.status_code == 200:
         assert answer.json["decision"] is False
         assert answer.json["context"]["entry_id"], "a deny is recorded too"
+
+
+@pytest.mark.parametrize(
+    "name",
+    "scope state nonce prompt max_age claims acr_values login_hint id_token_hint code_challenge "
+    "response_type response_mode ui_locales request authorization_details".split(),
+)
+def test_strange_values_in_an_authorization_request_are_answered(both_worlds: World, name: str) -> None:
+    world = both_worlds
+    relying, browser = Relying.register(world), world.sign_in()
+    deep = '{"id_token":' * 2000 + "1" + "}" * 2000
+    for value in (
+        *STRANGE,
+        deep,
+        '{"id_token": {"acr": {"values": [null, {}, 5]}}}',
+        '{"userinfo": null}',
+        "9" * 40,
+    ):
+        answer = relying.leave(browser, **{name: value})
+        assert answer.status_code in {200, 303, 400}, (value[:20], answer.status_code)

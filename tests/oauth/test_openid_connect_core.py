@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -199,9 +200,11 @@ def test_a_consent_is_listed_and_taken_back_in_one_action_and_its_tokens_end_wit
     world = both_worlds
     relying = Relying.register(world)
     browser = world.sign_in()
-    token = relying.tokens(browser, scope="openid profile offline_access")
+    form = {"organisations": [OWNER]}
+    token = relying.tokens(browser, form, scope="openid profile organisations offline_access")
     account = browser.get("/account", headers=HTML)
     assert "Skyregn" in account.text
+    assert re.search(r"Shown: .*Fjellvik Båtbyggeri AS", account.text)
     assert "Your name" in account.text
     assert relying.userinfo(token).status_code == 200
     done = browser.post(f"/account/consents/{relying.client_id}/forget", data={"csrf_token": csrf(account)})
@@ -210,7 +213,15 @@ def test_a_consent_is_listed_and_taken_back_in_one_action_and_its_tokens_end_wit
     refused = relying.token({"grant_type": "refresh_token", "refresh_token": token["refresh_token"]})
     assert refused.json["error"] == "invalid_grant"
     assert "Nowhere at the moment" in browser.get("/account", headers=HTML).text
-    assert relying.leave(browser, scope="openid profile offline_access").status_code == 200
+    again = relying.leave(browser, scope="openid profile organisations offline_access")
+    assert again.status_code == 200
+
+
+def test_the_page_says_whether_others_can_know_the_person_by_the_same_name(world: World) -> None:
+    pairwise, public = Relying.register(world), Relying.register(world, subject_type="public")
+    browser = world.sign_in()
+    assert "a name that only they use for you" in pairwise.leave(browser).text
+    assert "a name by which others can know you too" in public.leave(browser).text
 
 
 def test_prompt_none_never_shows_a_page(world: World) -> None:
