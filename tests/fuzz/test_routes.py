@@ -121,8 +121,23 @@ def test_strange_members_of_a_question_are_denied_or_refused(
 
 @pytest.mark.parametrize(
     "name",
-    "scope state nonce prompt max_age claims acr_values login_hint id_token_hint code_challenge "
-    "response_type response_mode ui_locales request authorization_details".split(),
+    [
+        "scope",
+        "state",
+        "nonce",
+        "prompt",
+        "max_age",
+        "claims",
+        "acr_values",
+        "login_hint",
+        "id_token_hint",
+        "code_challenge",
+        "response_type",
+        "response_mode",
+        "ui_locales",
+        "request",
+        "authorization_details",
+    ],
 )
 def test_strange_values_in_an_authorization_request_are_answered(both_worlds: World, name: str) -> None:
     world = both_worlds
