@@ -18,7 +18,7 @@ from joserfc.jwk import KeySet
 
 from consent_service.oauth.attempt import Attempt
 from consent_service.registry import used
-from consent_service.registry.model import Client
+from consent_service.registry.model import Client, Profile
 
 # joserfc warns of the name EdDSA since RFC 9864 renamed it; FAPI 2.0 and its clients still say EdDSA.
 warnings.filterwarnings("ignore", message=".*EdDSA.*", category=SecurityWarning)
@@ -37,7 +37,8 @@ def authenticate(attempt: Attempt) -> Client | None:
     1. An assertion of the right type, and no JWT that says it is something else (RFC 8725 section 3.11).
     2. Signed with PS256, ES256 or EdDSA by a key of the client that ``sub`` names; a client that
        registered one algorithm uses no other.
-    3. ``iss`` and ``sub`` are the client, ``aud`` is our issuer as one string.
+    3. ``iss`` and ``sub`` are the client, ``aud`` is our issuer as one string. Of a client of the profile
+       ``oidc`` the token endpoint is taken too: OpenID Connect Core section 9 asks for that one.
     4. ``exp``, ``iat`` and ``nbf`` hold; no longer than an hour from iat to exp.
     5. ``jti`` was not used by this client before.
     """
@@ -56,11 +57,18 @@ def authenticate(attempt: Attempt) -> Client | None:
         claims = jwt.decode(shown, keys, algorithms=[stated] if stated else ALGORITHMS).claims
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    return client if holds(claims, client.client_id, attempt) else None
+    return client if holds(claims, client, attempt) else None
 
 
-def holds(claims: dict[str, Any], client_id: str, attempt: Attempt) -> bool:
+def audiences(client: Client, issuer: str) -> frozenset[str]:
+    """What an assertion of this client may be meant for."""
+    older = {f"{issuer}/oauth/token"} if client.profile is Profile.OIDC else set()
+    return frozenset({issuer, *older})
+
+
+def holds(claims: dict[str, Any], client: Client, attempt: Attempt) -> bool:
     """Whether the claims of a signed assertion are for us, for now, and new."""
+    client_id, audience = client.client_id, claims.get("aud")
     now, jti = attempt.now.timestamp(), claims.get("jti")
     issued, expires = claims.get("iat"), claims.get("exp")
     not_before = claims.get("nbf", issued)
@@ -69,7 +77,8 @@ def holds(claims: dict[str, Any], client_id: str, attempt: Attempt) -> bool:
     if (
         claims.get("iss") != client_id
         or claims.get("sub") != client_id
-        or claims.get("aud") != attempt.issuer
+        or not isinstance(audience, str)
+        or audience not in audiences(client, attempt.issuer)
     ):
         return False
     if issued > now + AHEAD or not_before > now + AHEAD or expires <= now or expires - issued > LONGEST:

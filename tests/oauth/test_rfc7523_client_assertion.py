@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from consent_service.db import writing
 from consent_service.registry import parties
-from consent_service.registry.model import ClientRole, Standing
+from consent_service.registry.model import ClientRole, Profile, Standing
 from consent_service.registry.parties import Registration
-from tests.world import ASSERTION_TYPE, ISSUER, World
+from tests.oauth.relying import HOME, Relying
+from tests.world import ASSERTION_TYPE, ISSUER, Peer, World
 
 FORM = {"grant_type": "client_credentials"}
 
@@ -146,3 +147,30 @@ def test_a_suspended_organisation_s_client_is_refused(world: World) -> None:
 def test_another_assertion_type_is_refused(world: World) -> None:
     data = FORM | {"client_assertion_type": ASSERTION_TYPE + "x", "client_assertion": world.erp.assertion()}
     assert world.app.test_client().post("/oauth/token", data=data).status_code == 401
+
+
+def test_a_client_of_the_profile_oidc_may_mean_the_token_endpoint_and_nobody_else_may(world: World) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    registration = Registration(
+        role=ClientRole.LOGIN,
+        name="Skyregn",
+        organisation="0192:310052345",
+        jwks={"keys": [jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)]},
+        redirect_uris=(HOME,),
+        profile=Profile.OIDC,
+    )
+    with world.app.app_context(), writing() as session:
+        client = parties.register(session, registration, world.clock.now())
+    peer, relying = Peer(world, client.client_id, key), Relying(world, client.client_id, "")
+    form = {"grant_type": "authorization_code", "redirect_uri": HOME}
+    browser = world.sign_in()
+    for audience in (ISSUER, f"{ISSUER}/oauth/token"):
+        code = relying.sign_in(browser)
+        signed = peer.assertion(aud=audience)
+        assert peer.post("/oauth/token", form | {"code": code}, assertion=signed).status_code == 200
+    for audience in (f"{ISSUER}/oauth/par", [ISSUER], "https://other.example"):
+        signed = peer.assertion(aud=audience)
+        assert peer.post("/oauth/token", form | {"code": "x"}, assertion=signed).status_code == 401
+    signed = world.erp.assertion(aud=f"{ISSUER}/oauth/token")
+    answer = world.erp.post("/oauth/token", {"grant_type": "client_credentials"}, assertion=signed)
+    assert answer.status_code == 401
