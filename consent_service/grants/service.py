@@ -59,7 +59,7 @@ class Answering:
 
 
 def submit(
-    session: Session, client: Client, terms: Terms, now: dt.datetime, request_id: str | None = None
+    session: Session, client: Client, terms: Terms, now: dt.datetime, request_id: str | None = None, life: dt.timedelta = REQUEST_LIFE
 ) -> Request:
     """Take in a party's request; its terms were checked at the edge.
 
@@ -72,7 +72,7 @@ def submit(
         terms=terms,
         status=Status.REQUESTED,
         created_at=now,
-        expires_at=now + REQUEST_LIFE,
+        expires_at=now + life,
         owner=terms.owner,
     )
     store.add_request(session, request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy.orm import Session
@@ -19,7 +19,8 @@ from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import CONSENT, Terms
 from consent_service.grants.schemas import load_authorization_details
-from consent_service.oauth import openid
+from consent_service.oauth import backchannel_checks, openid
+from consent_service.oauth.backchannel_checks import Hinted
 from consent_service.registry.login_rules import Asked
 from consent_service.registry.model import Client, ClientRole, Profile
 
@@ -57,6 +58,10 @@ class Ask:
     scopes: tuple[str, ...] = ()
     terms: Terms | None = None
     login: Asked | None = None
+    signed: bool = False
+    """Whether the parameters come from a signed request object."""
+    hinted: Hinted = Hinted()
+    """Whom a request without a browser is for."""
 
     @property
     def fapi(self) -> bool:
@@ -69,6 +74,26 @@ def client_may_ask(ask: Ask) -> None:
         raise ServiceError(
             "unauthorized_client", "this client is neither a requesting party's nor one for sign-ins"
         )
+
+
+def client_may_ask_without_a_browser(ask: Ask) -> None:
+    """CIBA Core section 4."""
+    backchannel_checks.check_client(ask.client, signed=ask.signed)
+
+
+def hint_names_somebody(ask: Ask) -> None:
+    """CIBA Core section 7.1: exactly one hint; then message, code, token and expiry."""
+    backchannel_checks.check_parameters(ask.client, ask.parameters)
+    ask.hinted = backchannel_checks.hinted(ask.session, ask.settings, ask.client, ask.parameters)
+
+
+def hint_and_owner_agree(ask: Ask) -> None:
+    """Who is asked for an owner's data is who may act for that owner."""
+    if ask.terms is None or ask.hinted.owner is None:
+        return
+    if ask.terms.owner not in {None, ask.hinted.owner}:
+        raise ServiceError("invalid_authorization_details", "login_hint names another owner than the details")
+    ask.terms = replace(ask.terms, owner=ask.hinted.owner)
 
 
 def fapi_is_pushed(ask: Ask) -> None:
@@ -155,8 +180,14 @@ def scopes_are_known(ask: Ask) -> None:
 
 def login_is_valid(ask: Ask) -> None:
     """OpenID Connect Core section 3.1.2.1."""
-    if ask.scopes:
-        ask.login = openid.read(ask.session, ask.settings, ask.client, ask.scopes, ask.parameters)
+    if not ask.scopes:
+        return
+    parameters = ask.parameters
+    if ask.endpoint is Endpoint.BACKCHANNEL:  # CIBA Core section 7.1 has these alone
+        parameters = {name: parameters[name] for name in ("acr_values", "id_token_hint") if name in parameters}
+    ask.login = openid.read(ask.session, ask.settings, ask.client, ask.scopes, parameters)
+    if ask.hinted.subject is not None:
+        ask.login = replace(ask.login, subject=ask.hinted.subject)
 
 
 def details_are_valid(ask: Ask) -> None:
@@ -189,6 +220,7 @@ def resource_is_a_location(ask: Ask) -> None:
 
 RULES: tuple[tuple[Callable[[Ask], None], frozenset[Endpoint]], ...] = (
     (client_may_ask, EVERYWHERE),
+    (client_may_ask_without_a_browser, frozenset({Endpoint.BACKCHANNEL})),
     (fapi_is_pushed, frozenset({Endpoint.AUTHORIZE})),
     (client_id_agrees, EVERYWHERE),
     (redirect_uri_is_registered, BROWSER),
@@ -201,8 +233,10 @@ RULES: tuple[tuple[Callable[[Ask], None], frozenset[Endpoint]], ...] = (
     (challenge_is_s256, BROWSER),
     (dpop_jkt_is_a_thumbprint, BROWSER),
     (scopes_are_known, EVERYWHERE),
+    (hint_names_somebody, frozenset({Endpoint.BACKCHANNEL})),
     (login_is_valid, EVERYWHERE),
     (details_are_valid, EVERYWHERE),
+    (hint_and_owner_agree, frozenset({Endpoint.BACKCHANNEL})),
     (basis_is_consent, EVERYWHERE),
     (resource_is_a_location, EVERYWHERE),
 )

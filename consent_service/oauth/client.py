@@ -7,6 +7,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from consent_service.registry.model import Client, ClientRole
 
 CODE, REFRESH, CREDENTIALS = "authorization_code", "refresh_token", "client_credentials"
+CIBA = "urn:openid:params:grant-type:ciba"
 GRANT_TYPES = {
     ClientRole.PARTY: frozenset({CODE, REFRESH, CREDENTIALS}),
     ClientRole.HOLDER: frozenset({CREDENTIALS}),
@@ -44,4 +45,6 @@ class OAuthClient(ClientMixin):  # type: ignore[misc]
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
+        if grant_type == CIBA:
+            return "backchannel_token_delivery_mode" in self.client.metadata
         return grant_type in GRANT_TYPES[self.client.role]

@@ -11,6 +11,7 @@ from consent_service.config import Settings
 from consent_service.grants.catalogue import Catalogue
 from consent_service.keys import ALGORITHM
 from consent_service.oauth.assertion import ALGORITHMS
+from consent_service.oauth.client import CIBA
 from consent_service.oauth.client_auth import SHOWN
 from consent_service.oauth.openid import CLAIMS, PROMPTS
 from consent_service.registry import status
@@ -49,7 +50,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "require_pushed_authorization_requests": False,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", CIBA],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "authorization_details_types_supported": ["business_data"],
@@ -85,6 +86,10 @@ def _openid(settings: Settings, base: str) -> dict[str, Any]:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "ui_locales_supported": LANGUAGES,
+        "backchannel_authentication_endpoint": f"{base}/backchannel",
+        "backchannel_token_delivery_modes_supported": ["poll", "ping"],
+        "backchannel_authentication_request_signing_alg_values_supported": ALGORITHMS,
+        "backchannel_user_code_parameter_supported": False,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
     }
