@@ -59,7 +59,12 @@ class Answering:
 
 
 def submit(
-    session: Session, client: Client, terms: Terms, now: dt.datetime, request_id: str | None = None, life: dt.timedelta = REQUEST_LIFE
+    session: Session,
+    client: Client,
+    terms: Terms,
+    now: dt.datetime,
+    request_id: str | None = None,
+    life: dt.timedelta = REQUEST_LIFE,
 ) -> Request:
     """Take in a party's request; its terms were checked at the edge.
 

@@ -95,7 +95,9 @@ def _take_in(asked: checks.Ask, life: dt.timedelta) -> str:
             interval=INTERVAL,
             next_poll_at=asked.now,
             ping_url=client.metadata["backchannel_client_notification_endpoint"] if ping else None,
-            sealed_ping=backchannel.seal_ping(asked.settings.secret_key, auth_req_id, token) if ping else None,
+            sealed_ping=backchannel.seal_ping(asked.settings.secret_key, auth_req_id, token)
+            if ping
+            else None,
         )
     )
     return auth_req_id

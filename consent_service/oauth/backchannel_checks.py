@@ -33,6 +33,9 @@ class Hinted:
     subject: str | None = None
 
 
+NOBODY = Hinted()
+
+
 def check_client(client: Client, *, signed: bool) -> None:
     """Registered for it, and signed where it registered an algorithm (section 4).
 
@@ -54,7 +57,8 @@ def check_parameters(client: Client, parameters: Mapping[str, str]) -> None:
         0 < len(message) <= LONGEST_MESSAGE and message.isprintable() and message.strip()
     ):
         raise ServiceError(
-            "invalid_binding_message", f"binding_message is plain text of at most {LONGEST_MESSAGE} characters"
+            "invalid_binding_message",
+            f"binding_message is plain text of at most {LONGEST_MESSAGE} characters",
         )
     if "user_code" in parameters:
         raise ServiceError("invalid_request", "user_code is not supported")

@@ -20,7 +20,7 @@ from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import CONSENT, Terms
 from consent_service.grants.schemas import load_authorization_details
 from consent_service.oauth import backchannel_checks, openid
-from consent_service.oauth.backchannel_checks import Hinted
+from consent_service.oauth.backchannel_checks import NOBODY, Hinted
 from consent_service.registry.login_rules import Asked
 from consent_service.registry.model import Client, ClientRole, Profile
 
@@ -60,7 +60,7 @@ class Ask:
     login: Asked | None = None
     signed: bool = False
     """Whether the parameters come from a signed request object."""
-    hinted: Hinted = Hinted()
+    hinted: Hinted = NOBODY
     """Whom a request without a browser is for."""
 
     @property
@@ -184,7 +184,9 @@ def login_is_valid(ask: Ask) -> None:
         return
     parameters = ask.parameters
     if ask.endpoint is Endpoint.BACKCHANNEL:  # CIBA Core section 7.1 has these alone
-        parameters = {name: parameters[name] for name in ("acr_values", "id_token_hint") if name in parameters}
+        parameters = {
+            name: parameters[name] for name in ("acr_values", "id_token_hint") if name in parameters
+        }
     ask.login = openid.read(ask.session, ask.settings, ask.client, ask.scopes, parameters)
     if ask.hinted.subject is not None:
         ask.login = replace(ask.login, subject=ask.hinted.subject)

@@ -92,7 +92,7 @@ def opened(
 
     :raises ServiceError: ``invalid_request_object``
     """
-    claims = _verified(signed, client, receiver, rules)
+    claims = _verified(signed, client, rules)
     if missing := sorted(rules.required - claims.keys()):
         raise _refused(f"{missing[0]} is missing")
     _check_parties(claims, client, receiver.issuer)
@@ -103,7 +103,7 @@ def opened(
     return {name: _text(name, value) for name, value in claims.items() if name not in ABOUT}, about
 
 
-def _verified(signed: str, client: Client, receiver: Receiver, rules: Rules) -> dict[str, Any]:
+def _verified(signed: str, client: Client, rules: Rules) -> dict[str, Any]:
     if signed.count(".") == 4:
         raise _refused("encrypted request objects are not supported")
     stated = client.metadata.get(rules.algorithm)

@@ -1,4 +1,4 @@
-"""Requests that came without a browser (OpenID Connect CIBA Core): whom they wait for, and what becomes of them.
+"""Requests that came without a browser (OpenID Connect CIBA Core): for whom, and their answers.
 
 The ``auth_req_id`` is kept as SHA-256; what a ping needs is sealed until it goes out.
 """
@@ -89,7 +89,9 @@ def may_poll(session: Session, row: BackchannelRow, now: dt.datetime) -> bool:
     this = BackchannelRow.request_id == row.request_id
     pause = dt.timedelta(seconds=row.interval)
     in_time = session.execute(
-        update(BackchannelRow).where(this, BackchannelRow.next_poll_at <= now).values(next_poll_at=now + pause)
+        update(BackchannelRow)
+        .where(this, BackchannelRow.next_poll_at <= now)
+        .values(next_poll_at=now + pause)
     )
     if in_time.rowcount:  # type: ignore[attr-defined]
         return True

@@ -90,7 +90,14 @@ class Answer:
     remember: bool = False
 
 
-def ask(session: Session, login_id: str, client_id: str, asked: Asked, now: dt.datetime, life: dt.timedelta = OPEN_FOR) -> LoginRow:
+def ask(
+    session: Session,
+    login_id: str,
+    client_id: str,
+    asked: Asked,
+    now: dt.datetime,
+    life: dt.timedelta = OPEN_FOR,
+) -> LoginRow:
     """Take in what a client asks for."""
     row = LoginRow(
         login_id=login_id,

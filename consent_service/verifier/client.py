@@ -132,7 +132,9 @@ class PartyClient:
             raise Refused("the answer is not complete") from error
 
     def poll(self, waiting: Waiting, now: dt.datetime) -> Tokens | None:
-        """What the owner answered; None while there is no answer. Wait ``interval`` seconds between two polls.
+        """What the owner answered; None while there is no answer.
+
+        Wait ``interval`` seconds between two polls.
 
         :raises OAuthRefused: ``access_denied``, ``expired_token``, or ``slow_down``: wait five seconds longer
         """

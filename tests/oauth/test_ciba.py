@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -69,8 +70,6 @@ def poll(peer: Peer, auth_req_id: str, **options: Any) -> TestResponse:
 
 
 def path_in(world: World, browser: Any) -> str:
-    import re
-
     found = re.search(r'href="(/(?:requests|logins)/[^"]+)"', browser.get("/").text)
     assert found
     return found.group(1)
@@ -169,9 +168,6 @@ def test_who_does_not_represent_the_owner_neither_sees_nor_answers_it(world: Wor
     started(bank(world), scope="openid", authorization_details=None)
     started(bank(world))
     mine = world.sign_in()
-    paths = set()
-    import re
-
     paths = set(re.findall(r'href="(/(?:requests|logins)/[^"]+)"', mine.get("/").text))
     assert len(paths) == 2
     other = world.sign_in("astrid")
@@ -260,8 +256,10 @@ def test_a_signed_request_must_be_for_us_for_now_and_alone(world: World) -> None
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with serve() as made:
-        yield made
+    made, running = serve()
+    yield made
+    running.shutdown()
+    running.server_close()
 
 
 @pytest.mark.parametrize("how", ["approve", "decline", "expired"])
