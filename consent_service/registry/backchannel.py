@@ -119,6 +119,7 @@ def tell(session: Session, secret_key: str, request_id: str, now: dt.datetime) -
     row = session.get(BackchannelRow, request_id, populate_existing=True)
     if row is None or row.sealed_ping is None or row.ping_url is None:
         return
+    url, sealed = row.ping_url, row.sealed_ping
     taken = session.execute(
         update(BackchannelRow)
         .where(BackchannelRow.request_id == request_id, BackchannelRow.sealed_ping.is_not(None))
@@ -126,12 +127,12 @@ def tell(session: Session, secret_key: str, request_id: str, now: dt.datetime) -
     )
     if not taken.rowcount:  # type: ignore[attr-defined]
         return
-    auth_req_id, token = json.loads(Seal(secret_key, USE).open(row.sealed_ping))
+    auth_req_id, token = json.loads(Seal(secret_key, USE).open(sealed))
     outbox.enqueue(
         session,
         secret_key,
         kind="backchannel_ping",
-        url=row.ping_url,
+        url=url,
         content_type="application/json",
         body=json.dumps({"auth_req_id": auth_req_id}).encode(),
         headers={"Authorization": f"Bearer {token}"},
