@@ -170,7 +170,7 @@ def test_who_does_not_represent_the_owner_neither_sees_nor_answers_it(world: Wor
     mine = world.sign_in()
     paths = set(re.findall(r'href="(/(?:requests|logins)/[^"]+)"', mine.get("/").text))
     assert len(paths) == 2
-    other = world.sign_in("astrid")
+    other = world.sign_in("jonas")
     assert "/requests/" not in other.get("/").text
     assert "/logins/" not in other.get("/").text
     for path in paths:
