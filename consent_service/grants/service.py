@@ -69,6 +69,7 @@ def submit(
     *,
     action: Action = Action.CREATE,
     amends: Grant | None = None,
+    life: dt.timedelta = REQUEST_LIFE,
 ) -> Request:
     """Take in a party's request; its terms were checked at the edge.
 
@@ -82,7 +83,7 @@ def submit(
         terms=terms,
         status=Status.REQUESTED,
         created_at=now,
-        expires_at=now + REQUEST_LIFE,
+        expires_at=now + life,
         owner=terms.owner,
         action=action,
         amends=(amends.grant_id, amends.version) if amends else None,

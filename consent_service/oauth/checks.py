@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy.orm import Session
@@ -20,7 +20,8 @@ from consent_service.grants import management
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import CONSENT, Action, Grant, Terms
 from consent_service.grants.schemas import load_authorization_details
-from consent_service.oauth import jarm, openid
+from consent_service.oauth import backchannel_checks, jarm, openid
+from consent_service.oauth.backchannel_checks import NOBODY, Hinted
 from consent_service.registry.login_rules import Asked
 from consent_service.registry.model import Client, ClientRole, Profile
 
@@ -64,6 +65,8 @@ class Ask:
     """The grant that the request wants to change."""
     resources: tuple[str, ...] = ()
     """Every value of ``resource``, which may come several times (RFC 8707 section 2)."""
+    hinted: Hinted = NOBODY
+    """Whom a request without a browser is for."""
 
     @property
     def action(self) -> Action:
@@ -81,6 +84,26 @@ def client_may_ask(ask: Ask) -> None:
         raise ServiceError(
             "unauthorized_client", "this client is neither a requesting party's nor one for sign-ins"
         )
+
+
+def client_may_ask_without_a_browser(ask: Ask) -> None:
+    """CIBA Core section 4."""
+    backchannel_checks.check_client(ask.client, signed=ask.signed)
+
+
+def hint_names_somebody(ask: Ask) -> None:
+    """CIBA Core section 7.1: exactly one hint; then message, code, token and expiry."""
+    backchannel_checks.check_parameters(ask.client, ask.parameters)
+    ask.hinted = backchannel_checks.hinted(ask.session, ask.settings, ask.client, ask.parameters)
+
+
+def hint_and_owner_agree(ask: Ask) -> None:
+    """Who is asked for an owner's data is who may act for that owner."""
+    if ask.terms is None or ask.hinted.owner is None:
+        return
+    if ask.terms.owner not in {None, ask.hinted.owner}:
+        raise ServiceError("invalid_authorization_details", "login_hint names another owner than the details")
+    ask.terms = replace(ask.terms, owner=ask.hinted.owner)
 
 
 def fapi_is_pushed(ask: Ask) -> None:
@@ -173,8 +196,16 @@ def scopes_are_known(ask: Ask) -> None:
 
 def login_is_valid(ask: Ask) -> None:
     """OpenID Connect Core section 3.1.2.1."""
-    if ask.scopes:
-        ask.login = openid.read(ask.session, ask.settings, ask.client, ask.scopes, ask.parameters)
+    if not ask.scopes:
+        return
+    parameters = ask.parameters
+    if ask.endpoint is Endpoint.BACKCHANNEL:  # CIBA Core section 7.1 has these alone
+        parameters = {
+            name: parameters[name] for name in ("acr_values", "id_token_hint") if name in parameters
+        }
+    ask.login = openid.read(ask.session, ask.settings, ask.client, ask.scopes, parameters)
+    if ask.hinted.subject is not None:
+        ask.login = replace(ask.login, subject=ask.hinted.subject)
 
 
 def details_are_valid(ask: Ask) -> None:
@@ -232,6 +263,7 @@ def grant_may_be_changed(ask: Ask) -> None:
 
 RULES: tuple[tuple[Callable[[Ask], None], frozenset[Endpoint]], ...] = (
     (client_may_ask, EVERYWHERE),
+    (client_may_ask_without_a_browser, frozenset({Endpoint.BACKCHANNEL})),
     (fapi_is_pushed, frozenset({Endpoint.AUTHORIZE})),
     (client_id_agrees, EVERYWHERE),
     (redirect_uri_is_registered, BROWSER),
@@ -245,10 +277,12 @@ RULES: tuple[tuple[Callable[[Ask], None], frozenset[Endpoint]], ...] = (
     (challenge_is_s256, BROWSER),
     (dpop_jkt_is_a_thumbprint, BROWSER),
     (scopes_are_known, EVERYWHERE),
+    (hint_names_somebody, frozenset({Endpoint.BACKCHANNEL})),
     (login_is_valid, EVERYWHERE),
     (action_is_known, EVERYWHERE),
     (grant_id_fits_the_action, EVERYWHERE),
     (details_are_valid, EVERYWHERE),
+    (hint_and_owner_agree, frozenset({Endpoint.BACKCHANNEL})),
     (basis_is_consent, EVERYWHERE),
     (grant_may_be_changed, EVERYWHERE),
     (resource_is_a_location, EVERYWHERE),

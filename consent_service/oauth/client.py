@@ -8,6 +8,7 @@ from consent_service.registry.model import Client, ClientRole
 
 CODE, REFRESH, CREDENTIALS = "authorization_code", "refresh_token", "client_credentials"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+CIBA = "urn:openid:params:grant-type:ciba"
 GRANT_TYPES = {
     ClientRole.PARTY: frozenset({CODE, REFRESH, CREDENTIALS}),
     ClientRole.HOLDER: frozenset({CREDENTIALS, EXCHANGE}),
@@ -45,5 +46,7 @@ class OAuthClient(ClientMixin):  # type: ignore[misc]
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
+        if grant_type == CIBA:
+            return "backchannel_token_delivery_mode" in self.client.metadata
         allowed = GRANT_TYPES[self.client.role]
         return grant_type in allowed and grant_type in self.client.metadata.get("grant_types", allowed)

@@ -14,7 +14,7 @@ from consent_service.grants.schemas import TYPE
 from consent_service.keys import ALGORITHM
 from consent_service.oauth import details_types, introspect, jarm, tokens
 from consent_service.oauth.assertion import ALGORITHMS
-from consent_service.oauth.client import CODE, CREDENTIALS, EXCHANGE, REFRESH
+from consent_service.oauth.client import CIBA, CODE, CREDENTIALS, EXCHANGE, REFRESH
 from consent_service.oauth.client_auth import SHOWN
 from consent_service.oauth.openid import CLAIMS, PROMPTS
 from consent_service.registry import status
@@ -58,7 +58,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
         "require_signed_request_object": False,
         "request_object_signing_alg_values_supported": ALGORITHMS,
         "introspection_signing_alg_values_supported": [alg.value for alg in introspect.ALGORITHMS],
-        "grant_types_supported": [CODE, REFRESH, CREDENTIALS, EXCHANGE],
+        "grant_types_supported": [CODE, REFRESH, CREDENTIALS, EXCHANGE, CIBA],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "authorization_details_types_supported": sorted(catalogue.types) or [TYPE],
@@ -103,6 +103,10 @@ def _openid(settings: Settings, base: str) -> dict[str, Any]:
         "request_parameter_supported": False,  # at the authorization endpoint; signed requests are pushed
         "request_uri_parameter_supported": False,
         "ui_locales_supported": LANGUAGES,
+        "backchannel_authentication_endpoint": f"{base}/backchannel",
+        "backchannel_token_delivery_modes_supported": ["poll", "ping"],
+        "backchannel_authentication_request_signing_alg_values_supported": ALGORITHMS,
+        "backchannel_user_code_parameter_supported": False,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
     }

@@ -11,6 +11,7 @@ from consent_service.db import reading
 from consent_service.grants.agreement import agreements
 from consent_service.oauth import (
     authorize,
+    backchannel,
     details_types,
     grants_api,
     logout,
@@ -19,6 +20,7 @@ from consent_service.oauth import (
     registration,
     userinfo,
 )
+from consent_service.oauth.backchannel_grant import BackchannelGrant
 from consent_service.oauth.client_credentials_grant import MachineGrant
 from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
 from consent_service.oauth.introspect import Introspection
@@ -35,6 +37,7 @@ server.register_grant(CodeGrant, [S256CodeChallenge(required=True)])
 server.register_grant(RefreshGrant)
 server.register_grant(MachineGrant)
 server.register_grant(ExchangeGrant)
+server.register_grant(BackchannelGrant)
 server.register_endpoint(Introspection)
 server.register_endpoint(Revocation)
 
@@ -57,6 +60,11 @@ def authorize_continue(request_id: str) -> BaseResponse:
 @blueprint.get("/oauth/authorize/<request_id>/return")
 def authorize_return(request_id: str) -> BaseResponse:
     return authorize.finish(request_id)
+
+
+@blueprint.post("/oauth/backchannel")
+def ask_without_a_browser() -> Response:
+    return form_call(lambda: backchannel.ask(server))
 
 
 @blueprint.post("/oauth/token")

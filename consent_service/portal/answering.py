@@ -17,7 +17,7 @@ from consent_service.grants.agreement import Refused
 from consent_service.grants.model import SINCE_EVER, Period, Request, Status, Terms
 from consent_service.portal import access, changes, logins, shown, words
 from consent_service.portal.schemas import AnswerSchema
-from consent_service.registry import parties
+from consent_service.registry import backchannel, parties
 from consent_service.web.current import now
 from consent_service.web.headers import allow_form_to
 from consent_service.web.session import BEGUN
@@ -69,6 +69,7 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
         with writing() as database:
             service.decline(database, request_id, person_id, now())
             logins.decline(database, request_id, person_id)
+            logins.tell(database, request_id)
         return _back(request_id, url_for("portal.overview"))
     terms, errors = _narrowed(asked.terms, filled)
     if errors:
@@ -81,6 +82,7 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
             by = service.Answering(person_id, right, since, words.language())
             grant = service.approve(database, request_id, terms, by, now())
             logins.give(database, request_id, request.form.getlist("organisations"), remember=False)
+            logins.tell(database, request_id)
     except Refused as refused:
         if refused.step_up:  # a fresh sign-in is all that is missing; then the person is back here
             flash(refused.description, "info")
@@ -146,6 +148,7 @@ def _page(asked: Request, errors: dict[str, str], values: dict[str, Any]) -> str
         "answer_before": asked.expires_at,
         "login": logins.beside(asked.request_id),
         "changes": None,
+        "elsewhere": logins.elsewhere(asked.request_id),
         **shown.terms(asked.terms),
     }
     if before := service.amended(reading(), asked, now()):
@@ -172,6 +175,9 @@ def _find(request_id: str) -> Request:
 
 def _may_answer(asked: Request) -> None:
     """Somebody who represents the owner; where none is named, somebody who represents anybody."""
+    row, who = backchannel.find(reading(), asked.request_id), access.person()
+    if row is not None and row.person_id not in {None, who.person_id if who else ""}:
+        raise ServiceError("unknown_request", gettext("There is no such request."), status=404)
     if asked.owner is not None:
         access.right_for(asked.owner)
     elif not access.rights():

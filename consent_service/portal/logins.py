@@ -13,9 +13,10 @@ from werkzeug.wrappers import Response
 from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
+from consent_service.grants.store import find_request
 from consent_service.portal import access, shown
 from consent_service.portal.schemas import LoginAnswer
-from consent_service.registry import browser_logins, logins, parties
+from consent_service.registry import backchannel, browser_logins, logins, parties
 from consent_service.registry.browser_logins import Place
 from consent_service.registry.login_rules import NAME, OFFLINE, ORGANISATIONS, Step
 from consent_service.registry.logins import CONSENT_LIFE, LoginStatus
@@ -54,7 +55,11 @@ def login_answer(request_id: str) -> Response | tuple[str, int]:
             decline(database, request_id, place.who.person_id if place.who else "")
         else:
             give(database, request_id, filled["organisations"], remember=not filled["ask_again"])
-    return access.go(url_for("oauth.authorize_return", request_id=request_id))
+        tell(database, request_id)
+    if place_of_answer(request_id):
+        return access.go(url_for("oauth.authorize_return", request_id=request_id))
+    flash(gettext("Your answer is sent. You can close this page."), "success")
+    return access.go(url_for("portal.overview"))
 
 
 def not_ready(request_id: str) -> Response | None:
@@ -68,7 +73,56 @@ def not_ready(request_id: str) -> Response | None:
     ready = place.row.status == LoginStatus.OPEN
     if ready and browser_logins.next_of(reading(), place, now()).step in {Step.ASK, Step.GIVE}:
         return None
-    return access.go(url_for("oauth.authorize_continue", request_id=request_id))
+    if backchannel.find(reading(), request_id) is None:
+        return access.go(url_for("oauth.authorize_continue", request_id=request_id))
+    return _elsewhere_next(place, ready=ready)
+
+
+def _elsewhere_next(place: Place, *, ready: bool) -> Response:
+    """The same for a request that no browser brought: sign in again, or an error as a page."""
+    request_id = place.row.login_id
+    if not ready or now() >= place.row.expires_at:
+        raise ServiceError("request_closed", gettext("This was answered already."), status=409)
+    if browser_logins.next_of(reading(), place, now()).step is Step.REFUSE:
+        raise ServiceError("not_yours", gettext("Somebody else has to answer this."), status=403)
+    return access.go(url_for("portal.sign_in", next=request.path.removesuffix("/answer") or request_id))
+
+
+def place_of_answer(request_id: str) -> bool:
+    """Whether this browser brought the request, and takes the answer back."""
+    return request_id in session.get(BEGUN, [])
+
+
+def tell(database: Session, request_id: str) -> None:
+    """Tell a client that waits for it that the answer is there, in the answer's own transaction."""
+    backchannel.tell(database, current(Settings).secret_key, request_id, now())
+
+
+def elsewhere(request_id: str) -> dict[str, str] | None:
+    """What the page says of a request that was not started in this browser; None where it was."""
+    row = backchannel.find(reading(), request_id)
+    return {"binding_message": row.binding_message or ""} if row else None
+
+
+def waiting() -> list[dict[str, Any]]:
+    """Sign-ins that came without a browser and wait for this person, for the inbox; those with data aside."""
+    who = access.person()
+    owners = [right.owner for right in access.rights()]
+    found = backchannel.waiting_logins(reading(), who.person_id, owners, now()) if who else []
+    clients = [(row, parties.find(reading(), row.client_id)) for row, _login in found]
+    return [
+        {
+            "href": url_for(
+                "portal.request_page" if find_request(reading(), row.request_id) else "portal.login_page",
+                request_id=row.request_id,
+            ),
+            "name": shown.client_name(client),
+            "asked_at": row.created_at,
+            "expires_at": row.expires_at,
+        }
+        for row, client in clients
+        if client and (find_request(reading(), row.request_id) is None or row.owner is None)
+    ]
 
 
 def give(database: Session, request_id: str, organisations: Sequence[str], *, remember: bool) -> None:
@@ -129,10 +183,25 @@ def forget(client_id: str) -> Response:
 
 def _begun(request_id: str) -> Place:
     """The login, in the browser that came with it; anybody else is told that there is none."""
-    place = _place(reading(), request_id) if request_id in session.get(BEGUN, []) else None
+    mine = place_of_answer(request_id) or _waits_for_me(request_id)
+    place = _place(reading(), request_id) if mine else None
     if place is None:
         raise ServiceError("unknown_request", gettext("There is no such request."), status=404)
     return place
+
+
+def _waits_for_me(request_id: str) -> bool:
+    row, who = backchannel.find(reading(), request_id), access.person()
+    if row is None or who is None:
+        return False
+    if row.person_id is not None:
+        mine = row.person_id == who.person_id
+    else:
+        mine = row.owner in {right.owner for right in access.rights()}
+    if mine:  # not before: what a stranger's visit notes would count against whoever may answer
+        with writing() as database:
+            logins.note_before(database, request_id, browser_logins.sign_in_id(session))
+    return mine
 
 
 def _place(database: Session, request_id: str) -> Place | None:
@@ -162,6 +231,7 @@ def _shown(place: Place) -> dict[str, Any]:
         "days": CONSENT_LIFE.days,
         "policy_uri": metadata.get("policy_uri"),
         "tos_uri": metadata.get("tos_uri"),
+        "elsewhere": elsewhere(place.row.login_id),
         "again": url_for(
             "portal.sign_in", next=url_for("oauth.authorize_continue", request_id=place.row.login_id)
         ),

@@ -36,13 +36,14 @@ records.add_routes(blueprint)
 def overview() -> str:
     right = access.acting()
     if right is None:
-        return render_template("overview.html", requests=[], grants=[], events=[])
+        return render_template("overview.html", requests=[], sign_ins=logins.waiting(), grants=[], events=[])
     waiting = store.open_requests(reading(), right.owner, now())
     active = [one for one in shown.grants_of(right.owner) if _active(one)]
     events = ledger.payloads_of(reading(), right.owner, shown.DECISIONS, limit=LATEST)
     return render_template(
         "overview.html",
         requests=[shown.waiting(one) for one in waiting],
+        sign_ins=logins.waiting(),
         grants=[shown.grant(one) for one in active],
         events=[shown.event(row) for row in events],
     )

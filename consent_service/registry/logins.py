@@ -90,7 +90,14 @@ class Answer:
     remember: bool = False
 
 
-def ask(session: Session, login_id: str, client_id: str, asked: Asked, now: dt.datetime) -> LoginRow:
+def ask(
+    session: Session,
+    login_id: str,
+    client_id: str,
+    asked: Asked,
+    now: dt.datetime,
+    life: dt.timedelta = OPEN_FOR,
+) -> LoginRow:
     """Take in what a client asks for."""
     row = LoginRow(
         login_id=login_id,
@@ -98,7 +105,7 @@ def ask(session: Session, login_id: str, client_id: str, asked: Asked, now: dt.d
         asked=asked.to_json(),
         status=LoginStatus.OPEN,
         created_at=now,
-        expires_at=now + OPEN_FOR,
+        expires_at=now + life,
     )
     session.add(row)
     return row

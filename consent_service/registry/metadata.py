@@ -155,4 +155,9 @@ def checked(document: Mapping[str, Any]) -> dict[str, Any]:
             kept[name] = check(document[name])
         except ValueError as error:
             raise ServiceError("invalid_client_metadata", f"{name} {error}") from error
+    endpoint = "backchannel_client_notification_endpoint"
+    if kept.get("backchannel_token_delivery_mode") == "ping" and endpoint not in kept:
+        raise ServiceError("invalid_client_metadata", f"{endpoint} is needed for ping (CIBA Core section 4)")
+    if kept.get("backchannel_user_code_parameter"):
+        raise ServiceError("invalid_client_metadata", "backchannel_user_code_parameter is not supported")
     return kept

@@ -20,6 +20,7 @@ from consent_service.config import Settings
 from consent_service.db import writing_to
 from consent_service.keys import rotation
 from consent_service.keys.jws import generate
+from consent_service.registry import backchannel
 from consent_service.upkeep import turns
 from consent_service.upkeep.purge import lapse, purge
 
@@ -60,6 +61,15 @@ class Keeper:
         with writing_to(self.engine) as session:
             rotation.catch_up(session, self.secret_key, fresh, now, self.period)
 
+    def pings(self) -> int:
+        """Tell clients that wait for a ping that nobody answered in time; returns how many."""
+        now = self.clock.now()
+        with Session(self.engine) as session:
+            if not backchannel.any_expired(session, now):
+                return 0
+        with writing_to(self.engine) as session:
+            return backchannel.tell_expired(session, self.secret_key, now)
+
     def tables(self) -> int:
         """Purge for a while, when that is due and nobody else does it; returns how many rows are gone."""
         now = self.clock.now()
@@ -90,6 +100,7 @@ class Keeper:
         while not self.stopped.wait(INTERVAL):
             self.attempt(self.keys)
             self.attempt(self.tables)
+            self.attempt(self.pings)
 
     def start(self) -> Thread:
         """Run in a thread of its own, which ends with the process."""

@@ -23,6 +23,8 @@ from consent_service.grants.store import RequestRow
 from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.outbox import DeliveryRow
+from consent_service.registry import backchannel
+from consent_service.registry.backchannel import BackchannelRow
 from consent_service.registry.invitations import InvitationRow
 from consent_service.registry.limits import TriesRow
 from consent_service.registry.logins import ConsentRow, LoginRow
@@ -73,6 +75,7 @@ ENDED: tuple[Ended, ...] = (
     Ended(InvitationRow, InvitationRow.valid_until, dt.timedelta(days=30)),
     # A code that comes a second time ends what it gave (RFC 6749 section 4.1.2): so long it is known.
     Ended(AuthorizationRow, AuthorizationRow.begin_before, dt.timedelta(days=7)),
+    Ended(BackchannelRow, BackchannelRow.expires_at, backchannel.KEPT),
     Ended(SignalRow, SignalRow.created_at, signals.KEPT),
     Ended(DeliveryRow, DeliveryRow.dead_at, outbox.KEPT),
     # The ledger tells of requests; the rows serve pages that a person may come back to.

@@ -31,6 +31,15 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that waits for its owner; times in seconds."""
+
+    auth_req_id: str
+    expires_in: int
+    interval: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """What the token endpoint gave."""
 
@@ -102,6 +111,40 @@ class PartyClient:
             },
             now,
         )
+
+    def ask_backchannel(
+        self, details: Mapping[str, Any], owner: str, binding_message: str, now: dt.datetime
+    ) -> Waiting:
+        """Ask an owner without a browser (OpenID Connect CIBA Core section 7).
+
+        :param binding_message: shown to the owner, who compares it with what you show them
+        :raises OAuthRefused: an error of section 13
+        """
+        asked = {
+            "login_hint": owner,
+            "binding_message": binding_message,
+            "authorization_details": json.dumps([dict(details)]),
+        }
+        answer = self._party.form("backchannel_authentication_endpoint", asked, now)
+        try:
+            return Waiting(answer["auth_req_id"], int(answer["expires_in"]), int(answer.get("interval", 5)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise Refused("the answer is not complete") from error
+
+    def poll(self, waiting: Waiting, now: dt.datetime) -> Tokens | None:
+        """What the owner answered; None while there is no answer.
+
+        Wait ``interval`` seconds between two polls.
+
+        :raises OAuthRefused: ``access_denied``, ``expired_token``, or ``slow_down``: wait five seconds longer
+        """
+        form = {"grant_type": "urn:openid:params:grant-type:ciba", "auth_req_id": waiting.auth_req_id}
+        try:
+            return self._token(form, now)
+        except OAuthRefused as refused:
+            if refused.error != "authorization_pending":
+                raise
+            return None
 
     def refresh(self, refresh_token: str, now: dt.datetime) -> Tokens:
         """A new access token; raises OAuthRefused when the grant has ended."""

@@ -1,0 +1,300 @@
+"""OpenID Connect Client-Initiated Backchannel Authentication Core 1.0, with the FAPI-CIBA profile."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from werkzeug.test import TestResponse
+
+from consent_service.courier import Courier
+from consent_service.db import writing
+from consent_service.errors import ServiceError
+from consent_service.registry import parties
+from consent_service.registry.model import ClientRole
+from consent_service.registry.parties import Registration
+from consent_service.upkeep.keeper import Keeper
+from consent_service.web.current import current
+from tests.outgoing.conftest import Peer as Server
+from tests.outgoing.conftest import serve
+from tests.world import ISSUER, OTHER_OWNER, OWNER, REDIRECT, Peer, World
+
+CIBA = "urn:openid:params:grant-type:ciba"
+ALG = "backchannel_authentication_request_signing_alg"
+
+
+def bank(world: World, **metadata: Any) -> Peer:
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    registration = Registration(
+        role=ClientRole.PARTY,
+        name="Nordhavn Bank ASA",
+        organisation="0192:310041238",
+        jwks={"keys": [public]},
+        redirect_uris=(REDIRECT,),
+        metadata={"backchannel_token_delivery_mode": "poll"} | metadata,
+    )
+    with world.app.app_context(), writing() as session:
+        client = parties.register(session, registration, world.clock.now())
+    return Peer(world, client.client_id, key)
+
+
+def form(world: World, **changes: Any) -> dict[str, Any]:
+    asked = {
+        "login_hint": OWNER,
+        "authorization_details": json.dumps([world.details()]),
+        "binding_message": "W4SCT",
+    } | changes
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def ask(peer: Peer, **changes: Any) -> TestResponse:
+    return peer.post("/oauth/backchannel", form(peer.world, **changes))
+
+
+def started(peer: Peer, **changes: Any) -> str:
+    answer = ask(peer, **changes)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json["auth_req_id"])
+
+
+def poll(peer: Peer, auth_req_id: str, **options: Any) -> TestResponse:
+    asked = {"grant_type": CIBA, "auth_req_id": auth_req_id}
+    return peer.post("/oauth/token", asked, **({"dpop": True} | options))
+
+
+def path_in(world: World, browser: Any) -> str:
+    found = re.search(r'href="(/(?:requests|logins)/[^"]+)"', browser.get("/").text)
+    assert found
+    return found.group(1)
+
+
+def answered(world: World, person: str = "ingrid", **filled: Any) -> TestResponse:
+    browser = world.sign_in(person)
+    path = path_in(world, browser)
+    return world.answer(browser, path, browser.get(path), **filled)
+
+
+def test_an_owner_approves_in_the_inbox_and_the_client_polls_its_tokens_once(world: World) -> None:
+    peer = bank(world)
+    answer = ask(peer, scope="openid")
+    assert answer.status_code == 200, answer.text
+    assert answer.json["expires_in"] == 1800
+    assert answer.json["interval"] == 5
+    auth_req_id = answer.json["auth_req_id"]
+    assert len(auth_req_id) >= 43
+    assert poll(peer, auth_req_id).json["error"] == "authorization_pending"
+    browser = world.sign_in()
+    path = path_in(world, browser)
+    page = browser.get(path)
+    assert "W4SCT" in page.text
+    assert "not started in this browser" in page.text
+    done = world.answer(browser, path, page)
+    assert done.status_code == 303, done.text
+    tokens = poll(peer, auth_req_id)
+    assert tokens.status_code == 200, tokens.text
+    assert tokens.json["grant_id"]
+    claims = jwt.decode(tokens.json["id_token"], options={"verify_signature": False})
+    assert claims["at_hash"]
+    assert "urn:openid:params:jwt:claim:auth_req_id" not in claims, "push only"
+    assert poll(peer, auth_req_id).json["error"] == "invalid_grant"
+
+
+def test_a_sign_in_alone_waits_in_the_inbox_too(world: World) -> None:
+    peer = bank(world)
+    auth_req_id = started(peer, authorization_details=None, scope="openid")
+    assert answered(world).status_code == 303
+    tokens = poll(peer, auth_req_id)
+    assert tokens.status_code == 200, tokens.text
+    claims = jwt.decode(tokens.json["id_token"], options={"verify_signature": False})
+    again = started(peer, authorization_details=None, scope="openid", login_hint=claims["sub"])
+    assert answered(world).status_code == 303
+    assert poll(peer, again).status_code == 200
+    hint = tokens.json["id_token"]
+    assert ask(peer, login_hint=None, id_token_hint=hint, scope="openid").status_code == 200
+
+
+def test_declined_is_access_denied(world: World) -> None:
+    peer = bank(world)
+    auth_req_id = started(peer)
+    answered(world, answer="decline")
+    assert poll(peer, auth_req_id).json["error"] == "access_denied"
+
+
+def test_a_client_that_polls_too_soon_must_slow_down_by_five_seconds(world: World) -> None:
+    peer = bank(world)
+    auth_req_id = started(peer)
+    assert poll(peer, auth_req_id).json["error"] == "authorization_pending"
+    world.clock.advance(seconds=4)
+    assert poll(peer, auth_req_id).json["error"] == "slow_down"
+    world.clock.advance(seconds=9)
+    assert poll(peer, auth_req_id).json["error"] == "slow_down", "ten seconds by now"
+    world.clock.advance(seconds=15)
+    assert poll(peer, auth_req_id).json["error"] == "authorization_pending"
+
+
+def test_what_has_expired_gives_nothing_and_takes_no_answer(world: World) -> None:
+    peer = bank(world)
+    answer = ask(peer, requested_expiry="60")
+    assert answer.json["expires_in"] == 60
+    browser = world.sign_in()
+    path = path_in(world, browser)
+    world.clock.advance(seconds=60)
+    assert poll(peer, answer.json["auth_req_id"]).json["error"] == "expired_token"
+    assert browser.get(path).status_code == 409
+
+
+def test_the_auth_req_id_of_another_client_is_refused(world: World) -> None:
+    auth_req_id = started(bank(world))
+    assert poll(bank(world), auth_req_id).json["error"] == "invalid_grant"
+    assert poll(world.bank, auth_req_id).json["error"] == "unauthorized_client"
+
+
+def test_tokens_must_be_bound_to_their_sender(world: World) -> None:
+    peer = bank(world)
+    auth_req_id = started(peer)
+    answered(world)
+    assert poll(peer, auth_req_id, dpop=False).json["error"] == "invalid_dpop_proof"
+    assert poll(peer, auth_req_id).json["token_type"] == "DPoP"
+
+
+def test_who_does_not_represent_the_owner_neither_sees_nor_answers_it(world: World) -> None:
+    started(bank(world), scope="openid", authorization_details=None)
+    started(bank(world))
+    mine = world.sign_in()
+    paths = set(re.findall(r'href="(/(?:requests|logins)/[^"]+)"', mine.get("/").text))
+    assert len(paths) == 2
+    other = world.sign_in("jonas")
+    assert "/requests/" not in other.get("/").text
+    assert "/logins/" not in other.get("/").text
+    for path in paths:
+        assert other.get(path).status_code in {403, 404}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"login_hint": None}, "invalid_request"),
+        ({"id_token_hint": "x"}, "invalid_request"),
+        ({"login_hint": None, "id_token_hint": "x"}, "invalid_request"),
+        ({"login_hint": None, "login_hint_token": "x"}, "invalid_request"),
+        ({"login_hint": "somebody"}, "unknown_user_id"),
+        ({"login_hint": "0192:1"}, "unknown_user_id"),
+        ({"login_hint": OTHER_OWNER}, "invalid_authorization_details"),
+        ({"binding_message": "x" * 101}, "invalid_binding_message"),
+        ({"binding_message": " "}, "invalid_binding_message"),
+        ({"user_code": "1234"}, "invalid_request"),
+        ({"requested_expiry": "0"}, "invalid_request"),
+        ({"requested_expiry": "-1"}, "invalid_request"),
+        ({"scope": "profile"}, "invalid_scope"),
+    ],
+)
+def test_a_request_that_is_wrong_is_refused_by_the_code_of_section_13(
+    world: World, changes: dict[str, Any], error: str
+) -> None:
+    answer = ask(bank(world), **changes)
+    assert (answer.status_code, answer.json["error"]) == (400, error), answer.text
+
+
+def test_a_client_without_a_delivery_mode_is_unauthorized(world: World) -> None:
+    assert ask(world.bank).json["error"] == "unauthorized_client"
+
+
+def test_ping_needs_an_endpoint_and_user_codes_are_not_registered(world: World) -> None:
+    for wrong in ({"backchannel_token_delivery_mode": "ping"}, {"backchannel_user_code_parameter": True}):
+        with pytest.raises(ServiceError, match=r"backchannel_"):
+            bank(world, **wrong)
+
+
+def signed(peer: Peer, **changes: Any) -> dict[str, Any]:
+    now = int(peer.world.clock.now().timestamp())
+    claims = {
+        "iss": peer.client_id,
+        "aud": ISSUER,
+        "iat": now,
+        "nbf": now,
+        "exp": now + 300,
+        "jti": secrets.token_urlsafe(16),
+        **form(peer.world),
+    } | changes
+    claims = {name: value for name, value in claims.items() if value is not None}
+    return {"request": jwt.encode(claims, peer.key, algorithm="ES256")}
+
+
+def test_a_signed_request_is_taken_once(world: World) -> None:
+    peer = bank(world, **{ALG: "ES256"})
+    sent = signed(peer)
+    assert peer.post("/oauth/backchannel", sent).status_code == 200
+    assert peer.post("/oauth/backchannel", sent).json["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("missing", ["iss", "aud", "iat", "nbf", "exp", "jti"])
+def test_a_signed_request_must_have_each_claim(world: World, missing: str) -> None:
+    peer = bank(world, **{ALG: "ES256"})
+    assert peer.post("/oauth/backchannel", signed(peer, **{missing: None})).json["error"] == "invalid_request"
+
+
+def test_a_signed_request_must_be_for_us_for_now_and_alone(world: World) -> None:
+    peer = bank(world, **{ALG: "ES256"})
+    now = int(world.clock.now().timestamp())
+    wrong = ({"aud": "https://other.example"}, {"iss": "other"}, {"exp": now - 1}, {"exp": now + 3700})
+    for changes in (*wrong, {"nbf": now - 3700, "exp": now + 10}):
+        assert peer.post("/oauth/backchannel", signed(peer, **changes)).json["error"] == "invalid_request"
+    beside = signed(peer) | {"binding_message": "other"}
+    assert peer.post("/oauth/backchannel", beside).json["error"] == "invalid_request"
+    assert ask(peer).json["error"] == "invalid_request", "this client registered an algorithm"
+    other = signed(peer)
+    other["request"] = jwt.encode({"iss": "x"}, "k" * 32, algorithm="HS256")
+    assert peer.post("/oauth/backchannel", other).json["error"] == "invalid_request"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made, running = serve()
+    yield made
+    running.shutdown()
+    running.server_close()
+
+
+@pytest.mark.parametrize("how", ["approve", "decline", "expired"])
+def test_ping_is_posted_with_the_notification_token_however_it_ends(
+    world: World, server: Server, how: str
+) -> None:
+    peer = bank(
+        world, backchannel_token_delivery_mode="ping", backchannel_client_notification_endpoint=server.url
+    )
+    assert ask(peer, client_notification_token="short").json["error"] == "invalid_request"
+    assert ask(peer).json["error"] == "invalid_request"
+    token = secrets.token_urlsafe(32)
+    auth_req_id = started(peer, client_notification_token=token)
+    with world.app.app_context():
+        assert current(Courier).step() == 0
+    if how == "expired":
+        world.clock.advance(seconds=1800)
+        with world.app.app_context():
+            assert current(Keeper).pings() == 1
+            assert current(Keeper).pings() == 0
+    else:
+        answered(world, answer=how)
+    with world.app.app_context():
+        assert current(Courier).step() == 1
+    [seen] = server.seen
+    assert json.loads(seen.body) == {"auth_req_id": auth_req_id}
+    headers = {name.lower(): value for name, value in seen.headers.items()}
+    assert headers["authorization"] == f"Bearer {token}"
+    ends = {"approve": None, "decline": "access_denied", "expired": "expired_token"}
+    assert poll(peer, auth_req_id).json.get("error") == ends[how]
+
+
+def test_the_metadata_says_so(world: World) -> None:
+    document = world.app.test_client().get("/.well-known/openid-configuration").json
+    assert document["backchannel_authentication_endpoint"] == f"{ISSUER}/oauth/backchannel"
+    assert document["backchannel_token_delivery_modes_supported"] == ["poll", "ping"]
+    assert document["backchannel_user_code_parameter_supported"] is False
+    assert CIBA in document["grant_types_supported"]
