@@ -122,25 +122,8 @@ def test_strange_members_of_a_question_are_denied_or_refused(
 @pytest.mark.parametrize(
     "name",
     [
-<<<<<<< HEAD
-        "scope",
-        "state",
-        "nonce",
-        "prompt",
-        "max_age",
-        "claims",
-        "acr_values",
-        "login_hint",
-        "id_token_hint",
-        "code_challenge",
-        "response_type",
-        "response_mode",
-        "ui_locales",
-        "request",
-=======
         *("scope", "state", "nonce", "prompt", "max_age", "claims", "acr_values", "login_hint"),
         *("id_token_hint", "code_challenge", "response_type", "response_mode", "ui_locales", "request"),
->>>>>>> 3dce5fa (oauth: an oidc client's assertion may mean the token endpoint (Core section 9); docs: conformance)
         "authorization_details",
     ],
 )
