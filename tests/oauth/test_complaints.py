@@ -95,7 +95,7 @@ def test_scopes_do_not_pile_up_on_a_stored_grant(world: World) -> None:
     second = world.bank.redeem(back["code"]).json
     assert second["grant_id"] != first["grant_id"]
     assert second["authorization_details"][0]["datatypes"] == ["vat_return"]
-    assert world.bank.push(scope="openid").json["error"] == "invalid_scope"
+    assert world.bank.push(scope="trial_balance").json["error"] == "invalid_scope"
 
 
 def test_a_second_request_widens_nothing_silently(world: World) -> None:
