@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
 
 from consent_service import keys
 from consent_service.db import reading
-from consent_service.registry.model import ClientRole
-from tests.world import ISSUER, Peer, World
+from consent_service.registry.model import ClientRole, Profile
+from tests.oauth.test_rfc7591_registration import asked, invited, register
+from tests.world import ISSUER, REDIRECT, Peer, World
 
 MODES = ["jwt", "query.jwt"]
 
@@ -86,3 +88,30 @@ def test_the_metadata_say_so(world: World) -> None:
     said = world.app.test_client().get("/.well-known/oauth-authorization-server").json
     assert said["response_modes_supported"] == ["query", "query.jwt", "jwt"]
     assert said["authorization_signing_alg_values_supported"] == ["ES256", "PS256"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [({"prompt": "none"}, "login_required"), ({"scope": "nothing"}, "invalid_scope")],
+)
+def test_an_error_that_needs_no_answer_of_a_person_is_signed_too(
+    world: World, change: dict[str, str], error: str
+) -> None:
+    token = invited(world, role=ClientRole.LOGIN, profile=Profile.OIDC)
+    client_id = register(world, token, asked(token_endpoint_auth_method=None, jwks=None)).json["client_id"]
+    query = {
+        "client_id": client_id,
+        "response_type": "code",
+        "redirect_uri": REDIRECT,
+        "scope": "openid",
+        "state": "the-state",
+        "response_mode": "query.jwt",
+    }
+    browser = world.app.test_client()
+    answer = browser.get("/oauth/authorize", query_string=query | change)
+    while answer.status_code == 303 and not answer.location.startswith(REDIRECT):
+        answer = browser.get(answer.location)
+    back = parse_qs(urlsplit(answer.location).query)
+    assert set(back) == {"response"}, answer.text
+    claims = opened(world, Peer(world, client_id, None), back["response"][0])[1]
+    assert (claims["error"], claims["state"]) == (error, "the-state")
