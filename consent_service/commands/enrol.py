@@ -10,7 +10,7 @@ from typing import Any
 from consent_service.clock import SystemClock
 from consent_service.commands import CommandError
 from consent_service.commands.database import transaction
-from consent_service.commands.register import registered_name
+from consent_service.commands.register import registered_name, sandbox_licences
 from consent_service.config import Settings
 from consent_service.registry import enrolment, identifiers, invitations, parties
 from consent_service.registry.invitations import Invitation
@@ -32,6 +32,8 @@ def invite(settings: Settings, options: Mapping[str, Any]) -> str:
         if not name and parties.organisation(session, identifier) is None:
             raise CommandError(f"{identifier} is not known here yet: say its --name")
         parties.introduce(session, identifier, name, source)
+        if settings.sandbox and invitation.role is ClientRole.PARTY:
+            sandbox_licences(session, settings, identifier)
         invitation_id, token = invitations.invite(session, invitation, options["uses"], until, now)
         session.commit()
     if options["as_json"]:

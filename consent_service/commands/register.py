@@ -67,7 +67,7 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
         parties.introduce(session, identifier, name, source)
         registered = parties.register(session, registration, SystemClock().now())
         if settings.sandbox and registered.role is ClientRole.PARTY:
-            _sandbox_licences(session, settings, registered.organisation.identifier)
+            sandbox_licences(session, settings, registered.organisation.identifier)
         session.commit()
     if not options["as_json"]:
         told = f"registered {registered.client_id} for {registered.organisation.name}"
@@ -177,7 +177,7 @@ def token(issuer: str, client_id: str, key: Path, scope: str) -> str:
     return str(answer["access_token"])
 
 
-def _sandbox_licences(session: Session, settings: Settings, organisation: str) -> None:
+def sandbox_licences(session: Session, settings: Settings, organisation: str) -> None:
     """In the sandbox every party has every licence that the catalogue knows: nobody is there to ask."""
     purposes = Catalogue.load(settings.policy_dir / "catalogue").purposes.values()
     now = SystemClock().now()
