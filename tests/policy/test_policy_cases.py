@@ -135,7 +135,8 @@ def test_a_directory_without_cases_is_a_clear_error(copy: Path) -> None:
 
 
 def test_check_finds_what_can_never_decide(copy: Path) -> None:
-    assert run("check", str(copy)) == (0, "42 policies fit the schema, and each can decide\n")
+    policies = sum(file.read_text().count("\n@id(") for file in copy.glob("*.cedar"))
+    assert run("check", str(copy)) == (0, f"{policies} policies fit the schema, and each can decide\n")
     (copy / "90-more.cedar").write_text(
         '@id("again")@explanation("Again.")forbid (principal, action == Action::"read", resource)'
         'when { context has grant && context.grant.status == "revoked" && context.reads > 3 };'
