@@ -40,15 +40,16 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
     by_form = {
         "pushed_authorization_request_endpoint": f"{base}/par",
         "token_endpoint": f"{base}/token",
-        "registration_endpoint": f"{base}/register",
         "introspection_endpoint": f"{base}/introspect",
         "revocation_endpoint": f"{base}/revoke",
+        "backchannel_authentication_endpoint": f"{base}/backchannel",
     }
     return {
         "issuer": settings.issuer,
         **by_form,
         **mtls_aliases(settings, by_form),
         "authorization_endpoint": f"{base}/authorize",
+        "registration_endpoint": f"{base}/register",
         "jwks_uri": f"{base}/jwks",
         "status_list_aggregation_endpoint": f"{settings.issuer}{status.PATH}",
         "require_pushed_authorization_requests": False,
@@ -103,7 +104,6 @@ def _openid(settings: Settings, base: str) -> dict[str, Any]:
         "request_parameter_supported": False,  # at the authorization endpoint; signed requests are pushed
         "request_uri_parameter_supported": False,
         "ui_locales_supported": LANGUAGES,
-        "backchannel_authentication_endpoint": f"{base}/backchannel",
         "backchannel_token_delivery_modes_supported": ["poll", "ping"],
         "backchannel_authentication_request_signing_alg_values_supported": ALGORITHMS,
         "backchannel_user_code_parameter_supported": False,

@@ -49,13 +49,14 @@ def register(home: dict[str, str], role: str, *more: str) -> str:
 def test_a_log_is_made_filled_verified_and_replayed(home: dict[str, str]) -> None:
     register(home, "party", "--redirect-uri", "https://bank.example.no/callback")
     done = run(home, "ledger", "sequence", "--once")
-    assert (done.exit_code, done.output) == (0, "the tree has 3 entries\n")
+    # Three signing keys, each made and put to use; the party and its licence.
+    assert (done.exit_code, done.output) == (0, "the tree has 8 entries\n")
     done = run(home, "ledger", "verify")
     assert done.exit_code == 0
-    assert "consent.example.no/ledger\n3\n" in done.output
+    assert "consent.example.no/ledger\n8\n" in done.output
     assert run(home, "ledger", "replay").exit_code == 0
     doctor = run(home, "doctor").output
-    assert "ok       ledger: 3 entries, key consent.example.no/ledger+" in doctor
+    assert "ok       ledger: 8 entries, key consent.example.no/ledger+" in doctor
 
 
 def test_an_older_copy_stops_the_start_and_every_command_that_writes(home: dict[str, str]) -> None:

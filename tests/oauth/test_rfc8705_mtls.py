@@ -498,6 +498,7 @@ def test_aliases_are_where_certificates_are_asked_for_and_a_proof_may_name_them(
         "introspection_endpoint",
         "revocation_endpoint",
         "pushed_authorization_request_endpoint",
+        "backchannel_authentication_endpoint",
     }
     authzen = world.app.test_client().get("/.well-known/authzen-configuration").json
     assert authzen["mtls_endpoint_aliases"] == {
