@@ -136,7 +136,7 @@ def keys_rotate(algorithms: tuple[str, ...], *, at_once: bool) -> None:
         click.echo(line)
 
 
-@keys.command("withdraw")
+@keys.command("withdraw", context_settings={"ignore_unknown_options": True})  # a KID may begin with "-"
 @click.argument("kid")
 @clear
 def keys_withdraw(kid: str) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -248,7 +249,9 @@ def test_two_hundred_connections_at_one_time_are_all_answered(running: Running) 
         return await asyncio.gather(*(ask() for _ in range(200)))
 
     barrier = asyncio.Barrier(200)
-    assert asyncio.run(asyncio.wait_for(all_of_them(), 60)) == [200] * 200
+    with ThreadPoolExecutor(1) as beside:  # a browser's test may have left a loop in this thread
+        done = beside.submit(asyncio.run, asyncio.wait_for(all_of_them(), 60))
+    assert done.result() == [200] * 200
 
 
 def test_slow_clients_hold_nobody_up_and_are_hung_up_on(running: Running) -> None:
