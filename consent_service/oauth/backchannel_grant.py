@@ -58,10 +58,10 @@ class BackchannelGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ig
 
 
 def _check_answer(row: BackchannelRow, moment: dt.datetime) -> None:
-    if moment >= row.expires_at:
-        raise ServiceError("expired_token", "auth_req_id has expired: ask again")
     asked, login = find_request(session(), row.request_id), logins.find(session(), row.request_id)
     data = asked.status if asked else Status.ACTIVE
+    if moment >= row.expires_at or data is Status.LAPSED:  # or the grant to be changed is another now
+        raise ServiceError("expired_token", "auth_req_id has expired: ask again")
     sign_in = LoginStatus(login.status) if login else LoginStatus.GIVEN
     if Status.DECLINED is data or LoginStatus.DECLINED is sign_in:
         raise ServiceError("access_denied", "it was declined")

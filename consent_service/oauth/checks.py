@@ -230,7 +230,12 @@ def basis_is_consent(ask: Ask) -> None:
 
 
 def resource_is_a_location(ask: Ask) -> None:
-    """RFC 8707 section 2: a resource that the details don't name can't be meant."""
+    """RFC 8707 section 2: a resource that the details don't name can't be meant.
+
+    A request without a browser has its tokens narrowed where they are fetched.
+    """
+    if ask.endpoint is Endpoint.BACKCHANNEL and "resource" in ask.parameters:
+        raise ServiceError("invalid_target", "name the resource at the token endpoint")
     if ask.terms is not None and not set(ask.resources) <= set(ask.terms.locations):
         raise ServiceError("invalid_target", "resource is not one of the locations asked for")
 

@@ -27,6 +27,7 @@ def subject_of(
     sender: Sender,
     now: dt.datetime,
     within: tuple[str, ...] = (),
+    granted: tuple[str | None, str] | None = None,
 ) -> tokens.Subject:
     """Whom and what tokens of this authorization are for, if it still holds.
 
@@ -36,19 +37,22 @@ def subject_of(
     3. The token carries the grant, or what of it the present request asks for.
 
     :param within: the locations to which the authorization request kept itself; none is all
+    :param granted: owner and id of the grant, for a refresh: it outlives the request that it answered
     :raises ServiceError: ``invalid_grant``, ``invalid_authorization_details``, ``invalid_target``
     """
     login = logins.find(session, authorization_id or "")
     if login is not None and (login.status != LoginStatus.GIVEN or now >= login.expires_at):
         login = None
-    asked = find_request(session, authorization_id or "")
-    if asked is not None:
-        grant = active_grant(session, asked.owner, asked.grant_id, now)
+    asked = None if granted else find_request(session, authorization_id or "")
+    owner, grant_id = granted or ((asked.owner, asked.grant_id) if asked else (None, None))
+    if granted or asked:
+        grant = active_grant(session, owner, grant_id, now)
         terms = narrowing.of_request(session, grant, now, within=within)
         found = tokens.of_grant(client, grant, sender, authorization_id, login, settings.issuer, terms)
         return replace(found, resources=within)
     if login is None:
         raise ServiceError("invalid_grant", "what was agreed to has ended")
+    narrowing.of_sign_in()
     return tokens.of_login(client, login, sender, settings)
 
 

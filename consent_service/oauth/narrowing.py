@@ -42,6 +42,15 @@ def of_request(
     return terms if terms != grant.terms else None
 
 
+def of_sign_in() -> None:
+    """A sign-in gives no data, so there is nothing to take away from it.
+
+    :raises ServiceError: ``invalid_authorization_details``
+    """
+    if "authorization_details" in request.form:
+        raise ServiceError("invalid_authorization_details", "no data was asked for")
+
+
 def at_place(session: Session, grant: Grant, terms: Terms, location: str, now: dt.datetime) -> Terms:
     """What a token carries, at another of the grant's locations; less where the request asks for less.
 

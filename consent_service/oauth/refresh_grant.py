@@ -66,7 +66,14 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         if bound:
             sender.must_be(found, token, client)
         subject = given.subject_of(
-            session(), settings, client, token.authorization_id, found, moment, token.audience
+            session(),
+            settings,
+            client,
+            token.authorization_id,
+            found,
+            moment,
+            within=token.audience,
+            granted=(token.owner, token.grant_id) if token.grant_id else None,
         )
         if not bound and not issued.use(session(), token, moment):
             raise ServiceError("invalid_grant", "the refresh token was used before")

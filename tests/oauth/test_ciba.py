@@ -23,7 +23,7 @@ from consent_service.upkeep.keeper import Keeper
 from consent_service.web.current import current
 from tests.outgoing.conftest import Peer as Server
 from tests.outgoing.conftest import serve
-from tests.world import ISSUER, OTHER_OWNER, OWNER, REDIRECT, Peer, World
+from tests.world import ISSUER, OTHER_OWNER, OWNER, REDIRECT, RESOURCE, Peer, World
 
 CIBA = "urn:openid:params:grant-type:ciba"
 ALG = "backchannel_authentication_request_signing_alg"
@@ -298,3 +298,41 @@ def test_the_metadata_says_so(world: World) -> None:
     assert document["backchannel_token_delivery_modes_supported"] == ["poll", "ping"]
     assert document["backchannel_user_code_parameter_supported"] is False
     assert CIBA in document["grant_types_supported"]
+
+
+def test_a_grant_is_changed_without_a_browser_when_the_owner_agrees(world: World) -> None:
+    peer = bank(world)
+    asked = started(peer)
+    answered(world)
+    first = poll(peer, asked).json
+    wide = json.dumps([world.details(datatypes=["financial_statement", "trial_balance", "vat_return"])])
+    named = {"grant_id": first["grant_id"], "grant_management_action": "merge", "authorization_details": wide}
+    again = started(peer, **named)
+    browser = world.sign_in()
+    path = path_in(world, browser)
+    page = browser.get(path)
+    assert "What would change" in page.text
+    done = world.answer(browser, path, page, datatypes=["trial_balance", "vat_return"])
+    assert done.status_code == 303
+    changed = poll(peer, again).json
+    assert changed["grant_id"] == first["grant_id"]
+    assert changed["authorization_details"][0]["datatypes"] == ["trial_balance", "vat_return"]
+
+
+def test_a_change_that_the_grant_has_outrun_has_expired(world: World) -> None:
+    peer = bank(world)
+    asked = started(peer)
+    answered(world)
+    first = poll(peer, asked).json
+    named = {"grant_id": first["grant_id"], "grant_management_action": "replace"}
+    waiting = started(peer, **named)
+    browser = world.sign_in()
+    path = path_in(world, browser)
+    page = browser.get(path)
+    world.revoke(browser, first["grant_id"])
+    assert world.answer(browser, path, page).status_code == 409
+    assert poll(peer, waiting).json["error"] == "expired_token"
+
+
+def test_a_resource_is_named_where_the_token_is_fetched(world: World) -> None:
+    assert ask(bank(world), resource=RESOURCE).json["error"] == "invalid_target"

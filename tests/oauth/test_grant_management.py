@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from consent_service.cli import main
 from consent_service.config import POLICIES
-from consent_service.db import db, writing
+from consent_service.db import db, reading, writing
+from consent_service.grants.store import RequestRow
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
 from consent_service.registry.model import ClientRole
+from consent_service.upkeep.purge import purge
 from tests.oauth.grants import (
     api_token,
     call,
@@ -432,3 +435,17 @@ def test_the_grant_s_page_tells_what_each_version_changed(world: World) -> None:
     assert "version 2" in history
     assert "version 1" in history
     assert "Deletes its copy after 30 days" in history
+
+
+def test_a_standing_grant_is_renewed_long_after_its_request_was_forgotten(world: World) -> None:
+    token = world.grant()
+    world.clock.advance(days=60)
+    with world.app.app_context():
+        deleted, all_of_it = purge(db.engine, world.clock.now(), wait=lambda _seconds: False)
+        assert deleted > 0
+        assert all_of_it
+        assert reading().scalars(select(RequestRow.request_id)).all() == []
+    renewed = refresh(world.bank, token)
+    assert renewed.status_code == 200, renewed.text
+    assert renewed.json["authorization_details"] == token["authorization_details"]
+    assert query(world, token["grant_id"]).json["status"] == "active"
