@@ -65,10 +65,13 @@ def keeper(world: World, period: dt.timedelta | None = PERIOD) -> Keeper:
 def told(world: World) -> list[tuple[str, str]]:
     """What the ledger says of keys for tokens, oldest first."""
     kinds = [Kind.KEY_CREATED, Kind.KEY_ACTIVATED, Kind.KEY_RETIRED, Kind.KEY_WITHDRAWN]
+    world.sequence()  # the tree has the order of what happened at one moment
     with world.app.app_context():
         rows = ledger.payloads_of(db.session(), NO_OWNER, kinds, limit=100)
+        places = {row.entry_id: row.index for row in db.session.scalars(select(ledger.EntryRow))}
+        rows.sort(key=lambda row: places[row.entry_id])
         said = [(row.kind, json.loads(row.body or b"{}")) for row in rows]
-    return [(kind, one["kid"]) for kind, one in reversed(said) if "kid" in one]
+    return [(kind, one["kid"]) for kind, one in said if "kid" in one]
 
 
 def test_every_published_key_names_its_kid_alg_and_use_and_nothing_private(world: World) -> None:
