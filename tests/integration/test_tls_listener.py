@@ -212,9 +212,13 @@ def test_the_way_to_the_application_is_the_listener_s_alone(running: Running) ->
 
 def owned_by(running: Running, path: str) -> bool:
     """Whether this is the socket of the service under test: its worker answers as our issuer."""
-    transport = httpx2.HTTPTransport(uds=path)
+    with socket.socket(socket.AF_UNIX) as probe:  # one that has gone meanwhile is nobody's
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
     try:
-        with httpx2.Client(transport=transport) as client:
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=path)) as client:
             found = client.get("http://localhost/.well-known/oauth-authorization-server").json()
     except (httpx2.HTTPError, ValueError):
         return False
