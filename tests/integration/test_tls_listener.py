@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -318,12 +318,21 @@ def test_a_listener_that_is_killed_is_started_again(running: Running) -> None:
                 found.add(int(folder.name))
         return found
 
-    before = listeners()
-    assert len(before) == 2
-    os.kill(victim := min(before), signal.SIGKILL)
-    for _ in range(100):
-        if len(now := listeners()) == 2 and victim not in now:
-            break
-        time.sleep(0.1)
-    assert len(listeners() - {victim}) == 2
-    assert running.curl("/readyz")["status"] == 200
+    def soon(what: Callable[[], bool]) -> bool:
+        for _ in range(200):
+            if what():
+                return True
+            time.sleep(0.1)
+        return False
+
+    def answers() -> bool:
+        try:
+            return bool(running.curl("/readyz")["status"] == 200)
+        except subprocess.CalledProcessError:
+            return False
+
+    assert soon(lambda: len(listeners()) == 2)
+    victim = min(listeners())
+    os.kill(victim, signal.SIGKILL)
+    assert soon(lambda: len(listeners() - {victim}) == 2)
+    assert soon(answers)
