@@ -304,6 +304,15 @@ def test_a_taken_port_stops_the_start_with_one_line(running: Running) -> None:
     assert (done.returncode, "can't be listened on" in done.stderr) == (2, True), done.stderr
 
 
+def soon(what: Callable[[], bool]) -> bool:
+    """Whether something comes true within twenty seconds."""
+    for _ in range(200):
+        if what():
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def test_a_listener_that_is_killed_is_started_again(running: Running) -> None:
     def listeners() -> set[int]:
         found = set()
@@ -317,13 +326,6 @@ def test_a_listener_that_is_killed_is_started_again(running: Running) -> None:
             if b"consent_service.listener" in words and str(running.server).encode() in words:
                 found.add(int(folder.name))
         return found
-
-    def soon(what: Callable[[], bool]) -> bool:
-        for _ in range(200):
-            if what():
-                return True
-            time.sleep(0.1)
-        return False
 
     def answers() -> bool:
         try:
