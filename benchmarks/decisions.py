@@ -43,7 +43,7 @@ from consent_service.grants import store
 from consent_service.policy import engine, service
 from consent_service.policy.model import EvaluationRequest, Facts, HolderFacts, PartyFacts
 from consent_service.policy.rulebook import Rulebook
-from consent_service.registry import parties
+from consent_service.registry import licences, parties
 from consent_service.registry.model import ClientRole
 from consent_service.registry.parties import Registration
 from consent_service.verifier.keys import ClientKey
@@ -150,7 +150,7 @@ def prepared(server: str | None, size: int) -> Iterator[dict[str, str]]:
             )
             parties.register(session, bank, moment)
             until = moment + dt.timedelta(days=365)
-            parties.license_party(session, BANK_ORGANISATION, "credit", source="x", until=until, now=moment)
+            licences.license_party(session, BANK_ORGANISATION, "credit", source="x", until=until, now=moment)
         with writing_to(made) as session:
             erp = Registration(ClientRole.HOLDER, ERP, ERP_ORGANISATION, public, (), [PLACE], ERP)
             parties.register(session, erp, moment)

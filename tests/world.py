@@ -33,7 +33,7 @@ from consent_service.clock import Clock
 from consent_service.config import POLICIES, Settings
 from consent_service.db import db, writing
 from consent_service.ledger.sequencer import Sequencer
-from consent_service.registry import parties
+from consent_service.registry import licences, parties
 from consent_service.registry.model import ClientRole
 from consent_service.registry.parties import Registration
 from consent_service.verifier.dpop import DPoPKey
@@ -170,7 +170,7 @@ class World:
         now = self.clock.now()
         with self.app.app_context(), writing() as session:
             until = now + dt.timedelta(days=3650)
-            parties.license_party(
+            licences.license_party(
                 session, organisation, licence, source="Finanstilsynet", until=until, now=now
             )
 

@@ -20,7 +20,7 @@ from consent_service.commands.database import transaction
 from consent_service.config import Settings
 from consent_service.grants import disputes
 from consent_service.grants.catalogue import Catalogue
-from consent_service.registry import identifiers, parties, serving
+from consent_service.registry import identifiers, licences, parties, serving
 from consent_service.registry.model import SECRET_METHODS, AuthMethod, ClientRole, Profile, Standing
 from consent_service.registry.parties import Registration
 from consent_service.registry.registers.base import Register
@@ -118,7 +118,7 @@ def license_party(
 ) -> str:
     """Record a licence of an organisation."""
     with transaction(settings.database_url) as session:
-        licensed = parties.license_party(
+        licensed = licences.license_party(
             session, organisation, licence, source=source, until=until, now=SystemClock().now()
         )
         session.commit()
@@ -128,7 +128,9 @@ def license_party(
 def end_licence(settings: Settings, organisation: str, licence: str, reason: str) -> str:
     """End a licence at once."""
     with transaction(settings.database_url) as session:
-        licensed = parties.end_licence(session, organisation, licence, reason=reason, now=SystemClock().now())
+        licensed = licences.end_licence(
+            session, organisation, licence, reason=reason, now=SystemClock().now()
+        )
         session.commit()
     return f"{licensed.name} has no licence {licence} any more"
 
@@ -182,7 +184,7 @@ def sandbox_licences(session: Session, settings: Settings, organisation: str) ->
     purposes = Catalogue.load(settings.policy_dir / "catalogue").purposes.values()
     now = SystemClock().now()
     for licence in sorted({one.licence for one in purposes if one.licence}):
-        parties.license_party(
+        licences.license_party(
             session, organisation, licence, source="the sandbox", until=now + A_YEAR, now=now
         )
 

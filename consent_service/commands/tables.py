@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from consent_service.grants.store import GrantRow
 from consent_service.policy.past import Past
 from consent_service.policy.replay import Difference
-from consent_service.registry import parties
+from consent_service.registry import client_keys
 from consent_service.registry.mandates import MandateRow
 from consent_service.registry.model import Standing
 from consent_service.registry.owners import DisputeRow
@@ -86,7 +86,7 @@ def _clients(session: Session) -> dict[str, dict[str, Any]]:
             "organisation": client.organisation.identifier,
             "redirect_uris": list(client.redirect_uris),
             "resources": list(client.resources),
-            "keys": parties.thumbprints(client.jwks),
+            "keys": client_keys.thumbprints(client.jwks),
             "dpop_bound_access_tokens": client.dpop_bound,
             "profile": client.profile.value,
             "token_endpoint_auth_method": client.auth_method.value,

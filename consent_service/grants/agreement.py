@@ -15,7 +15,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Terms
 from consent_service.grants.proposal import Proposal
-from consent_service.registry import owners, parties
+from consent_service.registry import owners, parts
 from consent_service.registry.model import Client
 from consent_service.web.current import named
 
@@ -81,7 +81,7 @@ def check(
     :param signed_in_at: when the person who answers signed in; None while nobody answers
     :raises Refused: with every reason
     """
-    part = parties.part_of(session, client.client_id)
+    part = parts.part_of(session, client.client_id)
     proposal = Proposal(
         terms=terms,
         client_id=client.client_id,

@@ -25,9 +25,9 @@ from consent_service.policy.choice import Rules
 from consent_service.policy.engine import PolicyError, decide_agreement
 from consent_service.policy.memo import Memo
 from consent_service.policy.publish import from_files
-from consent_service.registry import parties
+from consent_service.registry import parts
 from consent_service.registry.callers import Known
-from consent_service.registry.parties import Part
+from consent_service.registry.parts import Part
 
 MOST = 10_000
 """Clients remembered in one epoch; whoever asks about more begins anew."""
@@ -55,21 +55,21 @@ class Seen:
         """What a decision has to know of a client."""
         if client_id not in self.parts:
             _make_room(self.parts)
-            self.parts[client_id] = parties.part_of(session, client_id)
+            self.parts[client_id] = parts.part_of(session, client_id)
         return self.parts[client_id]
 
     def served_by(self, session: Session, locations: tuple[str, ...]) -> dict[str, str]:
         """Which holder's client registered each of these addresses."""
         if locations not in self.served:
             _make_room(self.served)
-            self.served[locations] = parties.served_by(session, locations) if locations else {}
+            self.served[locations] = parts.served_by(session, locations) if locations else {}
         return self.served[locations]
 
     def has_resources(self, session: Session, client_id: str) -> bool:
         """Whether a holder registered any address."""
         if client_id not in self.placed:
             _make_room(self.placed)
-            self.placed[client_id] = parties.has_resources(session, client_id)
+            self.placed[client_id] = parts.has_resources(session, client_id)
         return self.placed[client_id]
 
     def serves(self, session: Session, client_id: str, owner: str | None) -> bool:
@@ -81,7 +81,7 @@ class Seen:
             return False
         if (client_id, owner) not in self.owners:
             _make_room(self.owners)
-            self.owners[client_id, owner] = parties.serves(session, client_id, owner)
+            self.owners[client_id, owner] = parts.serves(session, client_id, owner)
         return self.owners[client_id, owner]
 
 

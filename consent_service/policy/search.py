@@ -26,7 +26,7 @@ from consent_service.policy.model import EvaluationRequest
 from consent_service.policy.rulebook import Rulebook
 from consent_service.policy.schemas import MOST_RESULTS
 from consent_service.policy.service import Tables
-from consent_service.registry import parties
+from consent_service.registry import parts
 
 
 def search(
@@ -80,7 +80,7 @@ def _holders(session: Session, known: Tables, grant: Grant) -> list[str]:
     """Who serves the places of a grant; one that nobody registered, whoever registered none."""
     served = known.holders_of(grant.terms.locations)
     free = len(served) < len(set(grant.terms.locations))
-    return sorted({*served.values(), *(parties.free_holders(session) if free else ())})
+    return sorted({*served.values(), *(parts.free_holders(session) if free else ())})
 
 
 def _whole(grant: Grant, data_set: str, holder_id: str) -> EvaluationRequest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
@@ -11,16 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consent_service.config import check_origin
 from consent_service.errors import ServiceError
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
-from consent_service.registry import client_certificates, identifiers, metadata
+from consent_service.registry import client_certificates, client_keys, identifiers, metadata
 from consent_service.registry.model import (
     AUTH_METHODS,
     SECRET_METHODS,
@@ -31,13 +28,10 @@ from consent_service.registry.model import (
     Profile,
     Standing,
 )
-from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow, ResourceRow, ServedRow
+from consent_service.registry.store import ClientRow, OrganisationRow, ResourceRow
 from consent_service.registry.tokens import digest
 
-KEY_MEMBERS = {"kty", "crv", "x", "y", "n", "e", "kid", "use", "alg"}
-MINIMUM_RSA_BITS = 2048
 SIGNED = ("id_token_signed_response_alg", "userinfo_signed_response_alg")
-LICENCE = re.compile(r"[a-z][a-z_]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +108,7 @@ def fitting(registration: Registration) -> dict[str, Any]:
     if not name or len(name) > 200 or not name.isprintable():
         raise _metadata("a client's name has 1 to 200 printable characters")
     kept = metadata.checked(registration.metadata)
-    jwks = public_jwks(registration.jwks) if registration.jwks else {"keys": []}
+    jwks = client_keys.public_jwks(registration.jwks) if registration.jwks else {"keys": []}
     _check_way_in(registration, kept, jwks)
     return {
         "name": name,
@@ -199,89 +193,6 @@ def holders_of(session: Session, locations: Sequence[str]) -> dict[str, Client]:
     return {uri: row.to_model() for uri, row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a decision has to know of a client: its role, whose it is, and whether it may take part.
-
-    ``limited``: a holder that serves the owners that are recorded for it, and nobody else.
-    """
-
-    role: str
-    organisation: str
-    active: bool
-    licences: tuple[tuple[str, dt.datetime], ...] = ()
-    limited: bool = False
-
-    def licences_at(self, now: dt.datetime) -> frozenset[str]:
-        """The licences that count at this moment."""
-        return frozenset(licence for licence, until in self.licences if now < until)
-
-
-# On the path of every decision: plain statements, made once, without the object mapper's share.
-_CLIENT, _ORGANISATION, _RESOURCE = ClientRow.__table__, OrganisationRow.__table__, ResourceRow.__table__
-_OWNERS = ServedRow.__table__
-_PART = (
-    select(
-        _CLIENT.c.role,
-        _CLIENT.c.organisation_id,
-        _CLIENT.c.status,
-        _ORGANISATION.c.status,
-        exists().where(_OWNERS.c.client_id == _CLIENT.c.client_id),
-    )
-    .join(_ORGANISATION, _ORGANISATION.c.identifier == _CLIENT.c.organisation_id)
-    .where(_CLIENT.c.client_id == bindparam("client_id"))
-)
-_LICENCE = LicenceRow.__table__
-_LICENCES = select(_LICENCE.c.licence, _LICENCE.c.valid_until).where(
-    _LICENCE.c.organisation_id == bindparam("organisation")
-)
-_SERVED = select(_RESOURCE.c.uri, _RESOURCE.c.client_id).where(
-    _RESOURCE.c.uri.in_(bindparam("locations", expanding=True))
-)
-_HAS_RESOURCES = select(_RESOURCE.c.uri).where(_RESOURCE.c.client_id == bindparam("client_id")).limit(1)
-
-_SERVES_OWNER = select(_OWNERS.c.owner).where(
-    _OWNERS.c.owner == bindparam("owner"),
-    _OWNERS.c.client_id == bindparam("client_id"),
-    _OWNERS.c.ended_at.is_(None),
-)
-
-
-def part_of(session: Session, client_id: str) -> Part | None:
-    """What a decision has to know of a client, or None where there is none."""
-    connection = session.connection()
-    row = connection.execute(_PART, {"client_id": client_id}).first()
-    if row is None:
-        return None
-    licences = connection.execute(_LICENCES, {"organisation": row[1]})
-    active = row[2] == Standing.ACTIVE and row[3] == Standing.ACTIVE
-    return Part(row[0], row[1], active, tuple((licence, until) for licence, until in licences), bool(row[4]))
-
-
-def served_by(session: Session, locations: Sequence[str]) -> dict[str, str]:
-    """Which holder's client registered each of these addresses; the others are left out."""
-    rows = session.connection().execute(_SERVED, {"locations": list(locations)})
-    return {row[0]: row[1] for row in rows}
-
-
-def has_resources(session: Session, client_id: str) -> bool:
-    """Whether a holder registered any address."""
-    return session.connection().execute(_HAS_RESOURCES, {"client_id": client_id}).first() is not None
-
-
-def serves(session: Session, client_id: str, owner: str) -> bool:
-    """Whether an owner is among those that are recorded for a holder."""
-    found = session.connection().execute(_SERVES_OWNER, {"client_id": client_id, "owner": owner})
-    return found.first() is not None
-
-
-def free_holders(session: Session) -> list[str]:
-    """Holders' clients that registered no address: they may serve one that nobody registered."""
-    placed = select(ResourceRow.client_id)
-    wanted = ClientRow.role == ClientRole.HOLDER, ClientRow.client_id.not_in(placed)
-    return list(session.scalars(select(ClientRow.client_id).where(*wanted)))
-
-
 def set_standing(
     session: Session, identifier: str, standing: Standing, *, reason: str, now: dt.datetime
 ) -> Organisation:
@@ -301,86 +212,6 @@ def set_standing(
     return row.to_model()
 
 
-def license_party(
-    session: Session, identifier: str, licence: str, *, source: str, until: dt.datetime, now: dt.datetime
-) -> Organisation:
-    """Record that an organisation is licensed for something, by whom, and until when.
-
-    :param licence: the name that the catalogue's purposes use, for example ``credit``
-    :param source: the authority that gave it, in words that can be looked up
-    :raises ServiceError: ``unknown_organisation``, ``invalid_licence``
-    """
-    ledger.hold(session, registry="changes")
-    found = session.get(OrganisationRow, identifiers.parse(identifier))
-    if found is None:
-        raise ServiceError("unknown_organisation", f"{identifier} takes no part here", status=404)
-    if not LICENCE.fullmatch(licence) or not source.strip() or until <= now:
-        raise ServiceError("invalid_licence", "a licence has a name, a source and an end to come")
-    session.merge(
-        LicenceRow(organisation_id=found.identifier, licence=licence, source=source, valid_until=until)
-    )
-    told = {
-        "organisation": found.identifier,
-        "licence": licence,
-        "source": source,
-        "valid_until": until.astimezone(dt.UTC).isoformat(),
-    }
-    ledger.append(session, Kind.PARTY_LICENSED, told, now=now)
-    return found.to_model()
-
-
-def end_licence(
-    session: Session, identifier: str, licence: str, *, reason: str, now: dt.datetime
-) -> Organisation:
-    """End a licence at once.
-
-    :raises ServiceError: ``unknown_organisation``, ``invalid_licence``: it has none of this name
-    """
-    ledger.hold(session, registry="changes")
-    found = session.get(OrganisationRow, identifiers.parse(identifier))
-    row = session.get(LicenceRow, (found.identifier, licence)) if found else None
-    if found is None or row is None:
-        raise ServiceError("invalid_licence", f"{identifier} has no licence {licence}", status=404)
-    session.delete(row)
-    told = {"organisation": found.identifier, "licence": licence, "reason": reason}
-    ledger.append(session, Kind.PARTY_LICENCE_ENDED, told, now=now)
-    return found.to_model()
-
-
-def public_jwks(jwks: dict[str, Any]) -> dict[str, Any]:
-    """Check a client's JWK Set (RFC 7517) and keep its public members only.
-
-    :raises ServiceError: ``invalid_client_metadata``: no key, a symmetric or a weak one
-    """
-    try:
-        keys = [{name: value for name, value in key.items() if name in KEY_MEMBERS} for key in jwks["keys"]]
-        imported = [import_key(key) for key in keys]
-    except (KeyError, TypeError, AttributeError, ValueError, JoseError) as error:
-        raise _metadata("jwks must be a JWK Set of public keys") from error
-    if not imported:
-        raise _metadata("jwks must hold at least one public key")
-    for key in imported:
-        if not isinstance(key, RSAKey | ECKey | OKPKey):
-            raise _metadata("a client's key must be asymmetric")
-        if isinstance(key, RSAKey) and key.public_key.key_size < MINIMUM_RSA_BITS:
-            raise _metadata(f"an RSA key has at least {MINIMUM_RSA_BITS} bits")
-    try:
-        for kept, given, key in zip(keys, jwks["keys"], imported, strict=True):
-            kept.update(client_certificates.fitting(given, key))
-    except ValueError as error:
-        raise _metadata(f"jwks: {error}") from error
-    return {"keys": keys}
-
-
-def thumbprints(jwks: dict[str, Any]) -> list[str]:
-    """The keys of a set by their thumbprints (RFC 7638), sorted, and then the certificates that they name.
-
-    That is what the ledger holds of them.
-    """
-    certificates = sorted(f"x5t#S256:{one}" for one in client_certificates.named(jwks))
-    return sorted(import_key(key).thumbprint() for key in jwks["keys"]) + certificates
-
-
 def record(session: Session, kind: Kind, client: Client, by: str, now: dt.datetime) -> None:
     """Append what a client is from now on, and on whose word."""
     payload = {
@@ -391,7 +222,7 @@ def record(session: Session, kind: Kind, client: Client, by: str, now: dt.dateti
         "organisation_name": client.organisation.name,
         "redirect_uris": list(client.redirect_uris),
         "resources": list(client.resources),
-        "keys": thumbprints(client.jwks),
+        "keys": client_keys.thumbprints(client.jwks),
         "dpop_bound_access_tokens": client.dpop_bound,
         "profile": client.profile.value,
         "token_endpoint_auth_method": client.auth_method.value,

@@ -28,7 +28,7 @@ from consent_service.addresses import NotAllowed
 from consent_service.db import Base, Instant
 from consent_service.errors import ServiceError
 from consent_service.outgoing import Answer, Outgoing, Unanswered
-from consent_service.registry import parties
+from consent_service.registry import client_keys
 from consent_service.registry.model import Client
 
 SHORTEST, USUAL, LONGEST = dt.timedelta(minutes=1), dt.timedelta(minutes=10), dt.timedelta(hours=1)
@@ -137,7 +137,7 @@ def usable(document: Any) -> dict[str, Any]:
     kept: list[dict[str, Any]] = []
     for key in listed[:MOST_KEYS] if isinstance(listed, list) else []:
         try:
-            kept += parties.public_jwks({"keys": [key]})["keys"]
+            kept += client_keys.public_jwks({"keys": [key]})["keys"]
         except ServiceError:
             continue
     if not kept:

@@ -20,7 +20,7 @@ from joserfc.jwk import KeySet
 
 from consent_service.config import check_origin
 from consent_service.errors import ConfigurationError, ServiceError
-from consent_service.registry import identifiers, parties
+from consent_service.registry import client_keys, identifiers
 from consent_service.registry.metadata import SIGNING
 from consent_service.registry.model import ClientRole, Profile
 
@@ -146,7 +146,7 @@ def _issuer(name: str, document: Mapping[str, Any]) -> Issuer:
     jwks, uri = document.get("jwks"), document.get("jwks_uri", "")
     if check_origin(name) or not roles or bool(jwks) == bool(uri) or (uri and check_origin(uri)):
         raise ValueError(name)
-    return Issuer(name, roles, parties.public_jwks(jwks) if jwks else None, uri)
+    return Issuer(name, roles, client_keys.public_jwks(jwks) if jwks else None, uri)
 
 
 def _invalid(reason: str) -> ServiceError:

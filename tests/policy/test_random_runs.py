@@ -39,7 +39,7 @@ from consent_service.policy.model import EvaluationRequest
 from consent_service.policy.publish import publish
 from consent_service.policy.rulebook import Rulebook
 from consent_service.policy.service import Holder, evaluate_all
-from consent_service.registry import parties, serving
+from consent_service.registry import licences, parties, serving
 from consent_service.registry.model import Client, ClientRole, Standing
 from consent_service.registry.parties import Registration
 from consent_service.web.current import current
@@ -172,11 +172,11 @@ class Running:
         with writing() as session:
             if held:
                 until = self.now + dt.timedelta(days=900)
-                parties.license_party(
+                licences.license_party(
                     session, BANK_ORGANISATION, "credit", source="x", until=until, now=self.now
                 )
             else:
-                parties.end_licence(session, BANK_ORGANISATION, "credit", reason="x", now=self.now)
+                licences.end_licence(session, BANK_ORGANISATION, "credit", reason="x", now=self.now)
 
     def grant(self, owner: str, bank: str, access: dict[str, Any], days: int, sets: int) -> None:
         until = self.now + dt.timedelta(days=days, seconds=30)

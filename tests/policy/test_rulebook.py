@@ -19,7 +19,7 @@ from consent_service.ledger.model import Kind
 from consent_service.ledger.store import PayloadRow
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
-from consent_service.registry import parties
+from consent_service.registry import licences, parties
 from consent_service.registry.model import Standing
 from consent_service.web.current import current
 from tests.world import OWNER, RESOURCE, World
@@ -100,7 +100,7 @@ MENDED: dict[str, tuple[Callable[[Any, dt.datetime], object], str]] = {
         "party-active",
     ),
     "licence ended": (
-        lambda session, now: parties.end_licence(session, BANK, "credit", reason="x", now=now),
+        lambda session, now: licences.end_licence(session, BANK, "credit", reason="x", now=now),
         "party-licensed",
     ),
 }
@@ -122,7 +122,7 @@ def test_a_licence_ends_with_its_time(world: World) -> None:
     until = now + dt.timedelta(days=3)
     change(
         world,
-        lambda session: parties.license_party(session, BANK, "credit", source="x", until=until, now=now),
+        lambda session: licences.license_party(session, BANK, "credit", source="x", until=until, now=now),
     )
     world.clock.advance(days=2, hours=23)
     assert world.decide(token)["decision"] is True

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consent_service.db import writing
-from consent_service.registry import parties
+from consent_service.registry import licences, parties
 from consent_service.registry.model import Standing
 from tests.world import OWNER, World, csrf
 
@@ -320,7 +320,7 @@ def test_what_the_policies_refuse_is_said_on_the_page_and_nothing_is_granted(wor
     browser = world.sign_in()
     path, page = world.open_request(browser, world.bank.push())
     with world.app.app_context(), writing() as session:
-        parties.end_licence(session, "0192:310041238", "credit", reason="x", now=world.clock.now())
+        licences.end_licence(session, "0192:310041238", "credit", reason="x", now=world.clock.now())
     answered = world.answer(browser, path, page)
     assert answered.status_code == 409
     assert "only for parties with a licence" in answered.text
