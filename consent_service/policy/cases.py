@@ -62,7 +62,7 @@ def load(directory: Path) -> list[Case]:
     cases: list[Case] = []
     for path in sorted((directory / FOLDER).glob("*.yaml")):
         try:
-            document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a SafeLoader)
+            document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a CSafeLoader)
             defaults, given = document.get("defaults", {}), document["cases"]
             if not isinstance(given, list):
                 raise TypeError("cases is no list")

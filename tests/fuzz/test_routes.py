@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -22,57 +23,29 @@ STRANGE = [
 ]
 
 
-def test_strange_values_in_every_route_are_never_a_500(both_worlds: World) -> None:
-    world = both_worlds
+NAMES = (
+    *("next", "code", "state", "client_id", "request_uri", "before", "show", "owner", "answer"),
+    *("valid_until", "token", "grant_type", "client_assertion", "scope", "datatypes", "redirect_uri"),
+    *("id_token_hint", "post_logout_redirect_uri", "access_token", "asked", "organisations"),
+)
+
+
+@pytest.mark.parametrize("number", range(len(STRANGE)))
+def test_strange_values_in_every_route_are_never_a_500(both_worlds: World, number: int) -> None:
+    world, value = both_worlds, STRANGE[number]
     browser = world.sign_in()
-    token = csrf(browser.get("/account"))
+    values: dict[str, Any] = dict.fromkeys(NAMES, value)
+    form = values | {"csrf_token": csrf(browser.get("/account"))}
+    inside = value.replace("%", "%25").replace("/", "%2F").replace("\x00", "%00")
     for client in (browser, world.app.test_client()):
         for rule in world.app.url_map.iter_rules():
-            for value in STRANGE:
-                path = rule.rule
-                for argument in rule.arguments:
-                    for form in (f"<{argument}>", f"<path:{argument}>"):
-                        path = path.replace(
-                            form, value.replace("%", "%25").replace("/", "%2F").replace("\x00", "%00")
-                        )
-                for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-                    if path == "/sign-out" and client is browser:
-                        continue
-                    names = (
-                        "next",
-                        "code",
-                        "state",
-                        "client_id",
-                        "request_uri",
-                        "before",
-                        "show",
-                        "owner",
-                        "answer",
-                        "valid_until",
-                        "token",
-                        "grant_type",
-                        "client_assertion",
-                        "scope",
-                        "datatypes",
-                        "redirect_uri",
-                        "id_token_hint",
-                        "post_logout_redirect_uri",
-                        "access_token",
-                        "asked",
-                        "organisations",
-                    )
-                    values: dict[str, Any] = dict.fromkeys(names, value)
-                    options: dict[str, Any] = (
-                        {"query_string": values}
-                        if method == "GET"
-                        else {"data": values | {"csrf_token": token}}
-                    )
-                    answer = client.open(path, method=method, headers={"Accept": "text/html"}, **options)
-                    assert answer.status_code < 500 or answer.status_code == 503, (
-                        method,
-                        rule.rule,
-                        value[:20],
-                    )
+            path = re.sub(r"<[^>]+>", lambda _: inside, rule.rule)
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                if path == "/sign-out" and client is browser:
+                    continue
+                options: dict[str, Any] = {"query_string": values} if method == "GET" else {"data": form}
+                answer = client.open(path, method=method, headers={"Accept": "text/html"}, **options)
+                assert answer.status_code < 500 or answer.status_code == 503, (method, rule.rule)
 
 
 @pytest.mark.parametrize(
