@@ -19,6 +19,9 @@ from consent_service.registry.backchannel import BackchannelRow
 from consent_service.registry.logins import LoginStatus
 from consent_service.web.current import current, now
 
+GRACE = dt.timedelta(seconds=30)
+"""How long after ``expires_in`` an answer that was given in time can be fetched: six polls."""
+
 
 class BackchannelGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ignore[misc]
     """``grant_type=urn:openid:params:grant-type:ciba``."""
@@ -38,7 +41,8 @@ class BackchannelGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ig
 
         1. It is this client's, and was not used before.
         2. The request proves a key or a certificate: the tokens are bound to it.
-        3. Its time has not run out, and it was not declined.
+        3. Its time has not run out, and it was not declined. An answer that was given in time can be
+           fetched for :data:`GRACE` after that: a client that polls every so often can't come sooner.
         4. While it waits, the client may ask only every so often.
         5. What was given still holds, and is fetched once, by one conditional UPDATE.
 
@@ -60,12 +64,14 @@ class BackchannelGrant(grants.BaseGrant, grants.TokenEndpointMixin):  # type: ig
 def _check_answer(row: BackchannelRow, moment: dt.datetime) -> None:
     asked, login = find_request(session(), row.request_id), logins.find(session(), row.request_id)
     data = asked.status if asked else Status.ACTIVE
-    if moment >= row.expires_at or data is Status.LAPSED:  # or the grant to be changed is another now
-        raise ServiceError("expired_token", "auth_req_id has expired: ask again")
     sign_in = LoginStatus(login.status) if login else LoginStatus.GIVEN
+    waits = data in {Status.REQUESTED, Status.OPEN} or sign_in is LoginStatus.OPEN
+    ends = row.expires_at if waits else row.expires_at + GRACE
+    if moment >= ends or data is Status.LAPSED:  # or the grant to be changed is another now
+        raise ServiceError("expired_token", "auth_req_id has expired: ask again")
     if Status.DECLINED is data or LoginStatus.DECLINED is sign_in:
         raise ServiceError("access_denied", "it was declined")
-    if data in {Status.REQUESTED, Status.OPEN} or sign_in is LoginStatus.OPEN:
+    if waits:
         if backchannel.may_poll(session(), row, moment):
             raise ServiceError("authorization_pending", "nobody has answered yet")
         raise ServiceError("slow_down", "asked too soon: wait five seconds longer between two polls")

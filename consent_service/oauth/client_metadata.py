@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consent_service.errors import ServiceError
-from consent_service.oauth.client import CODE, GRANT_TYPES
+from consent_service.oauth.client import CIBA, CODE, GRANT_TYPES
 from consent_service.registry import metadata, parties
 from consent_service.registry.enrolment import Admission, Enrolled
 from consent_service.registry.model import SECRET_METHODS, AuthMethod, Client, ClientRole, Profile
@@ -102,13 +102,19 @@ def _whose(client: Client) -> dict[str, Any]:
 
 
 def _completed(kept: dict[str, Any], role: ClientRole) -> dict[str, Any]:
-    """With the grant and response types that count where none were named: all of the role's."""
-    allowed = GRANT_TYPES[role]
-    stated = kept.get("grant_types", sorted(allowed))
-    if unknown := sorted(set(stated) - allowed):
+    """With the grant and response types that count where none were named: all of the role's.
+
+    CIBA's goes with a delivery mode, for those who may ask a person (CIBA Core section 4).
+    """
+    usual, asks = GRANT_TYPES[role], "backchannel_token_delivery_mode" in kept
+    without_a_browser = frozenset({CIBA} if CODE in usual else ())
+    stated = kept.get("grant_types", sorted(usual | without_a_browser if asks else usual))
+    if unknown := sorted(set(stated) - usual - without_a_browser):
         raise _wrong(f"grant_types: {unknown[0]} is not for a {role}'s client")
     if not stated:
         raise _wrong("grant_types must name at least one")
+    if asks is not (CIBA in stated):
+        raise _wrong(f"backchannel_token_delivery_mode and grant_types go together: one with {CIBA}")
     has_code = CODE in stated
     types = kept.get("response_types", ["code"] if has_code else [])
     if bool(types) != has_code:  # RFC 7591 section 2.1

@@ -36,12 +36,16 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def login_page(request_id: str) -> str | Response:
     """Who asks, what they learn, and which organisations to show."""
+    if nobody_yet(request_id):
+        return _sign_in_first(request_id)
     place = _begun(request_id)
     return not_ready(request_id) or _page(place, {})
 
 
 def login_answer(request_id: str) -> Response | tuple[str, int]:
     """Approve, with the organisations that are ticked, or decline."""
+    if nobody_yet(request_id):
+        return _sign_in_first(request_id)
     place = _begun(request_id)
     if elsewhere := not_ready(request_id):
         return elsewhere
@@ -80,12 +84,16 @@ def not_ready(request_id: str) -> Response | None:
 
 def _elsewhere_next(place: Place, *, ready: bool) -> Response:
     """The same for a request that no browser brought: sign in again, or an error as a page."""
-    request_id = place.row.login_id
     if not ready or now() >= place.row.expires_at:
         raise ServiceError("request_closed", gettext("This was answered already."), status=409)
     if browser_logins.next_of(reading(), place, now()).step is Step.REFUSE:
         raise ServiceError("not_yours", gettext("Somebody else has to answer this."), status=403)
-    return access.go(url_for("portal.sign_in", next=request.path.removesuffix("/answer") or request_id))
+    return access.go(url_for("portal.sign_in", next=request.path.removesuffix("/answer")))
+
+
+def nobody_yet(request_id: str) -> bool:
+    """Whether this browser has to say first who it is: whether there is such a request, it learns then."""
+    return access.person() is None and not place_of_answer(request_id)
 
 
 def place_of_answer(request_id: str) -> bool:
@@ -181,6 +189,11 @@ def forget(client_id: str) -> Response:
     return access.go(url_for("portal.account"))
 
 
+def _sign_in_first(request_id: str) -> Response:
+    page = url_for("portal.login_page", request_id=request_id)
+    return access.go(url_for("portal.sign_in", next=page))
+
+
 def _begun(request_id: str) -> Place:
     """The login, in the browser that came with it; anybody else is told that there is none."""
     mine = place_of_answer(request_id) or _waits_for_me(request_id)
@@ -219,8 +232,10 @@ def _shown(place: Place) -> dict[str, Any]:
     asked = place.row.request
     agreed = browser_logins.remembered(reading(), place)
     metadata = place.client.metadata
+    request_id = place.row.login_id
+    here = "oauth.authorize_continue" if place_of_answer(request_id) else "portal.login_page"
     return {
-        "request_id": place.row.login_id,
+        "request_id": request_id,
         "client_name": shown.client_name(place.client),
         "party": shown.party(place.client.organisation.identifier),
         "learns": _learns(place.client, asked.learned, lasting=OFFLINE in asked.scopes),
@@ -231,10 +246,8 @@ def _shown(place: Place) -> dict[str, Any]:
         "days": CONSENT_LIFE.days,
         "policy_uri": metadata.get("policy_uri"),
         "tos_uri": metadata.get("tos_uri"),
-        "elsewhere": elsewhere(place.row.login_id),
-        "again": url_for(
-            "portal.sign_in", next=url_for("oauth.authorize_continue", request_id=place.row.login_id)
-        ),
+        "elsewhere": elsewhere(request_id),
+        "again": url_for("portal.sign_in", next=url_for(here, request_id=request_id)),
     }
 
 

@@ -98,7 +98,8 @@ def fitting(registration: Registration) -> dict[str, Any]:
     :raises ServiceError: ``invalid_client_metadata`` or ``invalid_redirect_uri``
     """
     redirect_uris = [_redirect_uri(uri) for uri in registration.redirect_uris]
-    if registration.role in {ClientRole.PARTY, ClientRole.LOGIN} and not redirect_uris:
+    by_redirect = "authorization_code" in registration.metadata.get("grant_types", ["authorization_code"])
+    if registration.role in {ClientRole.PARTY, ClientRole.LOGIN} and by_redirect and not redirect_uris:
         raise ServiceError(
             "invalid_redirect_uri", f"a {registration.role}'s client needs at least one redirect URI"
         )

@@ -117,6 +117,8 @@ class PartyClient:
     ) -> Waiting:
         """Ask an owner without a browser (OpenID Connect CIBA Core section 7).
 
+        A party that has a key signs it (section 7.1.1), so that it can be shown later who asked what.
+
         :param binding_message: shown to the owner, who compares it with what you show them
         :raises OAuthRefused: an error of section 13
         """
@@ -125,7 +127,7 @@ class PartyClient:
             "binding_message": binding_message,
             "authorization_details": json.dumps([dict(details)]),
         }
-        answer = self._party.form("backchannel_authentication_endpoint", asked, now)
+        answer = self._party.form("backchannel_authentication_endpoint", self._party.signed(asked, now), now)
         try:
             return Waiting(answer["auth_req_id"], int(answer["expires_in"]), int(answer.get("interval", 5)))
         except (KeyError, TypeError, ValueError) as error:

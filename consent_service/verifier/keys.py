@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,27 @@ class ClientKey:
             "iat": issued,
             "exp": issued + ASSERTION_LIFE,
         }
-        headers = {"kid": self._kid} if self._kid else None
-        signed = jwt.encode(claims, self._key, algorithm="ES256", headers=headers)
-        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self._sign(claims)}
+
+    def request(
+        self, client_id: str, issuer: str, parameters: Mapping[str, Any], now: dt.datetime
+    ) -> dict[str, str]:
+        """The parameters as one signed request (RFC 9101, OpenID Connect CIBA Core section 7.1.1)."""
+        issued = int(now.timestamp())
+        claims = {
+            **parameters,
+            "iss": client_id,
+            "aud": issuer,
+            "jti": secrets.token_urlsafe(16),
+            "iat": issued,
+            "nbf": issued,
+            "exp": issued + ASSERTION_LIFE,
+        }
+        return {"request": self._sign(claims, "oauth-authz-req+jwt")}
+
+    def _sign(self, claims: dict[str, Any], typ: str = "JWT") -> str:
+        named = {"kid": self._kid} if self._kid else {}
+        return jwt.encode(claims, self._key, algorithm="ES256", headers={"typ": typ, **named})
 
 
 def new_ec_key() -> ec.EllipticCurvePrivateKey:

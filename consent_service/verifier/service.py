@@ -139,6 +139,12 @@ class Authenticated:
         """Whether it authenticates by assertions; else by its certificate."""
         return self._key is not None
 
+    def signed(self, parameters: dict[str, str], now: dt.datetime) -> dict[str, str]:
+        """The parameters as a signed request; as they are for a client that has no key to sign with."""
+        if self._key is None:
+            return parameters
+        return self._key.request(self.client_id, self.service.issuer, parameters, now)
+
     def endpoint(self, name: str) -> str:
         """The endpoint's address; with a certificate, where one is asked for (RFC 8705 section 5)."""
         metadata = self.service.metadata()

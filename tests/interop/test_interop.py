@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -209,3 +210,37 @@ def test_a_client_from_npm_runs_the_whole_flow(service: Service, name: str) -> N
             browser.press(id="revoke")
             client.tell({"revoked": True})
             assert client.hear() == {"done": True}
+
+
+@pytest.mark.parametrize("mode", ["poll", "ping"])
+def test_a_client_from_npm_asks_without_a_browser(service: Service, mode: str) -> None:
+    notified = f"http://localhost:{free_port()}/ping"
+    metadata = service.folder / f"{mode}.json"
+    more = {"backchannel_client_notification_endpoint": notified} if mode == "ping" else {}
+    metadata.write_text(json.dumps({"backchannel_token_delivery_mode": mode, **more}))
+    bank, key = service.register(
+        f"{mode} bank",
+        *("--role", "party", "--org", "0192:310041238", "--metadata", str(metadata)),
+        *("--redirect-uri", "http://localhost/unused"),
+    )
+    task = {
+        "issuer": service.issuer,
+        "client_id": bank["client_id"],
+        "jwk": key,
+        "owner": OWNER,
+        "details": details(service),
+        "read": f"{service.erp}/{OWNER}/trial_balance?from=2025-01-01&to=2025-06-30",
+        "ping": notified if mode == "ping" else None,
+    }
+    with script("openid_client_ciba", task) as client, closing(Browser()) as browser:
+        for answer in ("approve", "decline"):
+            assert client.hear() == {"waits": True}
+            if answer == "approve":
+                browser.open(service.issuer)
+                browser.press(id="sign-in-eid")
+                browser.press(name="person", value=PERSON)
+            waiting = re.search(r'href="(/requests/[^"]+)"', browser.open(service.issuer).text)
+            assert waiting
+            assert "W4SCT" in browser.open(service.issuer + waiting.group(1)).text
+            browser.press(id=answer)
+        assert client.hear() == {"done": True}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,13 +20,21 @@ from consent_service.courier import Courier
 from consent_service.db import writing
 from consent_service.errors import ServiceError
 from consent_service.registry import parties
-from consent_service.registry.model import ClientRole
+from consent_service.registry.model import AuthMethod, ClientRole
 from consent_service.registry.parties import Registration
 from consent_service.upkeep.keeper import Keeper
+from consent_service.verifier.certificate import thumbprint
+from consent_service.verifier.client import PartyClient, Tokens, Waiting
+from consent_service.verifier.dpop import DPoPKey
+from consent_service.verifier.errors import OAuthRefused
+from consent_service.verifier.keys import ClientKey
+from consent_service.verifier.service import Authenticated, Service
+from consent_service.web.client_cert import encode
 from consent_service.web.current import current
+from tests.certificates import issue, jwks_of
 from tests.outgoing.conftest import Peer as Server
 from tests.outgoing.conftest import serve
-from tests.world import ISSUER, OTHER_OWNER, OWNER, REDIRECT, RESOURCE, Peer, World
+from tests.world import ISSUER, LISTENER_SECRET, OTHER_OWNER, OWNER, REDIRECT, RESOURCE, Peer, World, csrf
 
 CIBA = "urn:openid:params:grant-type:ciba"
 ALG = "backchannel_authentication_request_signing_alg"
@@ -81,7 +92,8 @@ def answered(world: World, person: str = "ingrid", **filled: Any) -> TestRespons
     return world.answer(browser, path, browser.get(path), **filled)
 
 
-def test_an_owner_approves_in_the_inbox_and_the_client_polls_its_tokens_once(world: World) -> None:
+def test_an_owner_approves_in_the_inbox_and_the_client_polls_its_tokens_once(both_worlds: World) -> None:
+    world = both_worlds
     peer = bank(world)
     answer = ask(peer, scope="openid")
     assert answer.status_code == 200, answer.text
@@ -106,7 +118,8 @@ def test_an_owner_approves_in_the_inbox_and_the_client_polls_its_tokens_once(wor
     assert poll(peer, auth_req_id).json["error"] == "invalid_grant"
 
 
-def test_a_sign_in_alone_waits_in_the_inbox_too(world: World) -> None:
+def test_a_sign_in_alone_waits_in_the_inbox_too(both_worlds: World) -> None:
+    world = both_worlds
     peer = bank(world)
     auth_req_id = started(peer, authorization_details=None, scope="openid")
     assert answered(world).status_code == 303
@@ -120,14 +133,16 @@ def test_a_sign_in_alone_waits_in_the_inbox_too(world: World) -> None:
     assert ask(peer, login_hint=None, id_token_hint=hint, scope="openid").status_code == 200
 
 
-def test_declined_is_access_denied(world: World) -> None:
+def test_declined_is_access_denied(both_worlds: World) -> None:
+    world = both_worlds
     peer = bank(world)
     auth_req_id = started(peer)
     answered(world, answer="decline")
     assert poll(peer, auth_req_id).json["error"] == "access_denied"
 
 
-def test_a_client_that_polls_too_soon_must_slow_down_by_five_seconds(world: World) -> None:
+def test_a_client_that_polls_too_soon_must_slow_down_by_five_seconds(both_worlds: World) -> None:
+    world = both_worlds
     peer = bank(world)
     auth_req_id = started(peer)
     assert poll(peer, auth_req_id).json["error"] == "authorization_pending"
@@ -139,7 +154,8 @@ def test_a_client_that_polls_too_soon_must_slow_down_by_five_seconds(world: Worl
     assert poll(peer, auth_req_id).json["error"] == "authorization_pending"
 
 
-def test_what_has_expired_gives_nothing_and_takes_no_answer(world: World) -> None:
+def test_what_has_expired_gives_nothing_and_takes_no_answer(both_worlds: World) -> None:
+    world = both_worlds
     peer = bank(world)
     answer = ask(peer, requested_expiry="60")
     assert answer.json["expires_in"] == 60
@@ -227,7 +243,8 @@ def signed(peer: Peer, **changes: Any) -> dict[str, Any]:
     return {"request": jwt.encode(claims, peer.key, algorithm="ES256")}
 
 
-def test_a_signed_request_is_taken_once(world: World) -> None:
+def test_a_signed_request_is_taken_once(both_worlds: World) -> None:
+    world = both_worlds
     peer = bank(world, **{ALG: "ES256"})
     sent = signed(peer)
     assert peer.post("/oauth/backchannel", sent).status_code == 200
@@ -264,8 +281,9 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.parametrize("how", ["approve", "decline", "expired"])
 def test_ping_is_posted_with_the_notification_token_however_it_ends(
-    world: World, server: Server, how: str
+    both_worlds: World, server: Server, how: str
 ) -> None:
+    world = both_worlds
     peer = bank(
         world, backchannel_token_delivery_mode="ping", backchannel_client_notification_endpoint=server.url
     )
@@ -300,7 +318,8 @@ def test_the_metadata_says_so(world: World) -> None:
     assert CIBA in document["grant_types_supported"]
 
 
-def test_a_grant_is_changed_without_a_browser_when_the_owner_agrees(world: World) -> None:
+def test_a_grant_is_changed_without_a_browser_when_the_owner_agrees(both_worlds: World) -> None:
+    world = both_worlds
     peer = bank(world)
     asked = started(peer)
     answered(world)
@@ -319,7 +338,8 @@ def test_a_grant_is_changed_without_a_browser_when_the_owner_agrees(world: World
     assert changed["authorization_details"][0]["datatypes"] == ["trial_balance", "vat_return"]
 
 
-def test_a_change_that_the_grant_has_outrun_has_expired(world: World) -> None:
+def test_a_change_that_the_grant_has_outrun_has_expired(both_worlds: World) -> None:
+    world = both_worlds
     peer = bank(world)
     asked = started(peer)
     answered(world)
@@ -336,3 +356,140 @@ def test_a_change_that_the_grant_has_outrun_has_expired(world: World) -> None:
 
 def test_a_resource_is_named_where_the_token_is_fetched(world: World) -> None:
     assert ask(bank(world), resource=RESOURCE).json["error"] == "invalid_target"
+
+
+def test_who_is_not_signed_in_signs_in_first_and_comes_back_to_the_request(both_worlds: World) -> None:
+    world = both_worlds
+    auth_req_id = started(bank(world), authorization_details=None, scope="openid")
+    path = path_in(world, world.sign_in())
+    browser = world.app.test_client()
+    token = csrf(browser.get("/sign-in"))
+    for answer in (browser.get(path), browser.post(f"{path}/answer", data={"csrf_token": token})):
+        assert answer.status_code == 303, answer.text
+        assert parse_qs(urlsplit(answer.location).query)["next"] == [path]
+        assert urlsplit(answer.location).path == "/sign-in"
+    nothing = browser.get("/logins/00000000-0000-0000-0000-000000000000")
+    assert nothing.status_code == 303, "whether there is such a request is not for everybody to see"
+    assert world.sign_in_again(browser).status_code == 303
+    assert "W4SCT" in browser.get(path).text
+    assert auth_req_id
+
+
+def test_not_you_leads_back_to_the_request_and_not_to_a_browser_that_never_began_it(world: World) -> None:
+    started(bank(world), authorization_details=None, scope="openid")
+    browser = world.sign_in()
+    path = path_in(world, browser)
+    link = re.search(r'id="somebody-else" href="([^"]+)"', browser.get(path).text)
+    assert link
+    assert parse_qs(urlsplit(link.group(1)).query)["next"] == [path]
+
+
+@pytest.mark.parametrize("scope", [None, "openid"])
+def test_an_answer_in_the_last_second_can_be_fetched_for_thirty_seconds_more(
+    both_worlds: World, scope: str | None
+) -> None:
+    world = both_worlds
+    peer = bank(world)
+    asked = [started(peer, scope=scope, requested_expiry="60") for _ in range(2)]
+    world.clock.advance(seconds=59)
+    for _ in asked:
+        assert answered(world).status_code == 303
+    world.clock.advance(seconds=30)
+    assert poll(peer, asked[0]).status_code == 200
+    world.clock.advance(seconds=1)
+    assert poll(peer, asked[1]).json["error"] == "expired_token"
+
+
+def test_what_nobody_answered_has_no_grace(both_worlds: World) -> None:
+    peer = bank(both_worlds)
+    auth_req_id = started(peer, requested_expiry="60")
+    both_worlds.clock.advance(seconds=60)
+    assert poll(peer, auth_req_id).json["error"] == "expired_token"
+
+
+def test_of_polls_at_the_same_moment_exactly_one_gets_tokens(both_worlds: World) -> None:
+    peer = bank(both_worlds)
+    auth_req_id = started(peer)
+    answered(both_worlds)
+    answers = at_once(peer, auth_req_id)
+    assert sorted(one.status_code for one in answers) == [200, 400, 400, 400]
+    assert {one.json["error"] for one in answers if one.status_code != 200} == {"invalid_grant"}
+
+
+def test_of_polls_at_the_same_moment_one_is_in_time_and_the_others_slow_down(both_worlds: World) -> None:
+    peer = bank(both_worlds)
+    errors = [one.json["error"] for one in at_once(peer, started(peer))]
+    assert sorted(errors) == ["authorization_pending", "slow_down", "slow_down", "slow_down"]
+
+
+def at_once(peer: Peer, auth_req_id: str) -> list[TestResponse]:
+    answers: list[TestResponse] = []
+    threads = [threading.Thread(target=lambda: answers.append(poll(peer, auth_req_id))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 4
+    return answers
+
+
+def test_tokens_are_bound_to_the_certificate_of_the_connection_that_fetched_them(
+    both_worlds: World,
+) -> None:
+    world, shown = both_worlds, issue()
+    registration = Registration(
+        role=ClientRole.PARTY,
+        name="Nordhavn Bank ASA",
+        organisation="0192:310041238",
+        jwks=jwks_of(shown),
+        redirect_uris=(REDIRECT,),
+        auth_method=AuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH,
+        metadata={
+            "tls_client_certificate_bound_access_tokens": True,
+            "backchannel_token_delivery_mode": "poll",
+        },
+    )
+    with world.app.app_context(), writing() as session:
+        client_id = parties.register(session, registration, world.clock.now()).client_id
+    headers = {"X-Listener-Secret": LISTENER_SECRET, "Client-Cert": encode(shown.der)}
+    web = world.app.test_client()
+
+    def post(path: str, **sent: Any) -> TestResponse:
+        return web.post(path, data={"client_id": client_id, **sent}, headers=headers)
+
+    asked = post("/oauth/backchannel", **form(world))
+    assert asked.status_code == 200, asked.text
+    answered(world)
+    tokens = post("/oauth/token", grant_type=CIBA, auth_req_id=asked.json["auth_req_id"])
+    assert tokens.status_code == 200, tokens.text
+    assert tokens.json["token_type"] == "Bearer"
+    claims = jwt.decode(tokens.json["access_token"], options={"verify_signature": False})
+    assert claims["cnf"] == {"x5t#S256": thumbprint(shown.der)}
+
+
+def as_party(peer: Peer) -> PartyClient:
+    """What a bank imports, speaking with the service in this process."""
+    http = httpx2.Client(transport=httpx2.WSGITransport(app=peer.world.app))
+    key = ClientKey(jwt.algorithms.ECAlgorithm.to_jwk(peer.key, as_dict=True))
+    party = Authenticated(Service(ISSUER, http), peer.client_id, key)
+    return PartyClient(party, DPoPKey(ec.generate_private_key(ec.SECP256R1())), http)
+
+
+@pytest.mark.parametrize("metadata", [{}, {ALG: "ES256"}])
+def test_a_party_asks_and_polls_by_what_it_imports_signed(
+    both_worlds: World, metadata: dict[str, Any]
+) -> None:
+    world = both_worlds
+    client, now = as_party(bank(world, **metadata)), world.clock.now()
+    waiting = client.ask_backchannel(world.details(), OWNER, "W4SCT", now)
+    assert waiting == Waiting(waiting.auth_req_id, 1800, 5)
+    assert client.poll(waiting, now) is None
+    answered(world)
+    tokens = client.poll(waiting, now)
+    assert isinstance(tokens, Tokens)
+    assert tokens.grant_id
+    assert tokens.details["purpose"] == "credit_assessment"
+    refused = client.ask_backchannel(world.details(), OWNER, "W4SCT", now)
+    answered(world, answer="decline")
+    with pytest.raises(OAuthRefused, match="declined"):
+        client.poll(refused, now)

@@ -572,3 +572,52 @@ def test_nothing_is_fetched_for_who_is_not_let_in(world: World, host: Host) -> N
     uri = host.serve("/keys", {"keys": []})
     refused(register(world, "wrong", asked(jwks=None, jwks_uri=uri)), "invalid_token", status=401)
     assert host.asked == []
+
+
+CIBA = "urn:openid:params:grant-type:ciba"
+POLLS = {"backchannel_token_delivery_mode": "poll"}
+
+
+def test_a_client_can_register_for_ciba_at_once(both_worlds: World) -> None:
+    world, key = both_worlds, ec.generate_private_key(ec.SECP256R1())
+    signs = {"backchannel_authentication_request_signing_alg": "ES256"}
+    alone = asked(key, grant_types=[CIBA], response_types=[], redirect_uris=None, **POLLS, **signs)
+    answer = register(world, invited(world), alone)
+    assert answer.status_code == 201, answer.text
+    told = answer.json
+    assert (told["grant_types"], told["response_types"], told["redirect_uris"]) == ([CIBA], [], [])
+    assert {name: told[name] for name in POLLS | signs} == POLLS | signs
+    peer = Peer(world, told["client_id"], key)
+    mine = {"assertion": peer.assertion(headers={"kid": "one"})}
+    waits = peer.post("/oauth/token", {"grant_type": CIBA, "auth_req_id": "none"}, dpop=True, **mine)
+    assert waits.json["error"] == "invalid_grant", "not unauthorized_client"
+    mine = {"assertion": peer.assertion(headers={"kid": "one"})}
+    unsigned = peer.post("/oauth/backchannel", {"login_hint": "0192:310028142"}, **mine)
+    assert "must be signed" in unsigned.json["error_description"]
+
+
+def test_with_a_delivery_mode_ciba_is_among_what_counts_where_nothing_is_named(world: World) -> None:
+    told = register(world, invited(world), asked(grant_types=None, response_types=None, **POLLS)).json
+    assert CIBA in told["grant_types"]
+    told = register(world, invited(world), asked(grant_types=None, response_types=None)).json
+    assert CIBA not in told["grant_types"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grant_types": ["authorization_code", CIBA]},
+        POLLS,
+        {"grant_types": ["authorization_code", CIBA], "backchannel_token_delivery_mode": "push"},
+        {"grant_types": ["authorization_code", CIBA], "backchannel_token_delivery_mode": "ping"},
+    ],
+)
+def test_ciba_goes_with_a_delivery_mode_and_what_it_needs(world: World, changes: dict[str, Any]) -> None:
+    answer = register(world, invited(world), asked(**changes))
+    refused(answer, "invalid_client_metadata", "backchannel_")
+
+
+def test_a_holder_can_t_register_for_ciba(world: World) -> None:
+    token = invited(world, role=ClientRole.HOLDER, organisation="0192:310052345")
+    document = asked(redirect_uris=None, grant_types=[CIBA], response_types=[], **POLLS)
+    refused(register(world, token, document), "invalid_client_metadata", "grant_types")
