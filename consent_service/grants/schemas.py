@@ -40,12 +40,15 @@ class _Day(fields.Date):
 
 
 class _Moment(fields.AwareDateTime):
-    """A date-time of RFC 3339, with its offset."""
+    """A date-time of RFC 3339, with its offset; read as UTC."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dt.datetime:
         if not isinstance(value, str) or not MOMENT.fullmatch(value):
             raise self.make_error("invalid", obj_type=self.OBJ_TYPE, input=value)
-        return super()._deserialize(value, attr, data, **options)
+        try:
+            return super()._deserialize(value, attr, data, **options).astimezone(dt.UTC)
+        except OverflowError as error:  # its offset takes it out of the calendar
+            raise self.make_error("invalid", obj_type=self.OBJ_TYPE, input=value) from error
 
 
 def _duration(value: str) -> None:
@@ -152,7 +155,7 @@ class BusinessDataSchema(_Strict):
             period=Period(data["period"]["start"], data["period"]["end"]),
             access=Access(
                 data["access"]["mode"],
-                data["access"]["valid_until"].astimezone(dt.UTC).replace(microsecond=0),
+                data["access"]["valid_until"].replace(microsecond=0),
                 Frequency(frequency["unit"], frequency["value"]) if frequency else None,
             ),
             retention=data["retention"],
@@ -180,6 +183,9 @@ def details_object(text: str | None) -> dict[str, Any]:
         raise _wrong("authorization_details is missing")
     try:
         documents = json.loads(text)
+        json.dumps(
+            documents, ensure_ascii=False
+        ).encode()  # a lone surrogate is no text (RFC 8259 section 8.2)
     except (ValueError, RecursionError) as error:
         raise _wrong("authorization_details is not JSON") from error
     if not isinstance(documents, list) or len(documents) != 1 or not isinstance(documents[0], dict):

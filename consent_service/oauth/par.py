@@ -52,10 +52,16 @@ def push(server: Server) -> Response:
 
 
 def _resources(form: Mapping[str, str], *, signed: bool) -> tuple[str, ...]:
-    """Every ``resource`` (RFC 8707 section 2): in a form it comes again and again, in a JWT as an array."""
+    """Every ``resource`` (RFC 8707 section 2): in a form it comes again and again, in a JWT as an array.
+
+    :raises ServiceError: ``invalid_target``
+    """
     if not signed:
         return tuple(request.form.getlist("resource"))
     said = form.get("resource", "")
-    if said.startswith("["):
+    if not said.startswith("["):
+        return (said,) if said else ()
+    try:
         return tuple(str(one) for one in json.loads(said))
-    return (said,) if said else ()
+    except (ValueError, RecursionError) as error:
+        raise ServiceError("invalid_target", "resource is an address, or an array of addresses") from error

@@ -160,6 +160,8 @@ def _text(name: str, value: object) -> str:
         raise _refused(f"{name} must be a text, a whole number, a list or an object")
     if any(ord(character) < 32 and character not in "\t\r\n" for character in name + text):
         raise _refused("a parameter has a control character")
+    if any("\ud800" <= character <= "\udfff" for character in name + text):  # JSON can write one, UTF-8 can't
+        raise _refused("a parameter has a lone surrogate")
     return text
 
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import ECAlgorithm
 
 from consent_service.verifier.errors import DPoPError, UseNonce
@@ -26,6 +27,8 @@ ALGORITHMS = ("ES256", "PS256", "EdDSA")
 BEHIND = 10  # seconds a proof may be old, FAPI 2.0's conformance tests allow as much
 AHEAD = 8  # seconds the maker's clock may be ahead
 LONGEST = 8192  # characters
+FAR = 2**40  # a NumericDate beyond any calendar
+RSA_BITS = 2048  # FAPI 2.0 section 5.4.1
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 DEFAULT_PORTS = {"https": 443, "http": 80}
 REQUIRED: dict[str, tuple[str, ...]] = {
@@ -122,7 +125,7 @@ def check_proof(
 
     1. There is exactly one header, and it is one compact JWT.
     2. ``typ`` is dpop+jwt, ``alg`` is PS256, ES256 or EdDSA.
-    3. ``jwk`` is a public, asymmetric key, and signed the proof.
+    3. ``jwk`` is a public, asymmetric key, of RSA with at least 2048 bits, and signed the proof.
     4. ``jti``, ``htm``, ``htu`` (without query and fragment) and ``iat`` are there and fit.
     5. ``nonce``, where the checker hands nonces out, is a fresh one, or missing where none is required.
     6. With an access token, ``ath`` is its hash; the caller still compares the thumbprint
@@ -142,6 +145,8 @@ def check_proof(
     jkt = thumbprint(header["jwk"])
     try:
         key = jwt.PyJWK(header["jwk"], algorithm=header["alg"])
+        if isinstance(key.key, RSAPublicKey) and key.key.key_size < RSA_BITS:
+            raise DPoPError(f"an RSA key has at least {RSA_BITS} bits")
         claims = jwt.decode(
             proof, key, algorithms=[header["alg"]], options={"verify_iat": False, "require": ["jti", "iat"]}
         )
@@ -182,7 +187,7 @@ def _header(proof: str) -> dict[str, Any]:
     if header.get("alg") not in ALGORITHMS:
         raise DPoPError(f"the proof's alg must be one of {', '.join(ALGORITHMS)}")
     jwk = header.get("jwk")
-    if not isinstance(jwk, dict) or jwk.get("kty") not in REQUIRED:
+    if not isinstance(jwk, dict) or str(jwk.get("kty")) not in REQUIRED:
         raise DPoPError("the proof's jwk must be a public key")
     if PRIVATE & set(jwk):
         raise DPoPError("the proof's jwk must not hold a private key")
@@ -195,8 +200,8 @@ def _check_claims(claims: dict[str, Any], method: str, url: str, now: dt.datetim
     issued, jti = claims["iat"], claims["jti"]
     if not isinstance(jti, str) or not 0 < len(jti) <= 256:
         raise DPoPError("jti must be a text of at most 256 characters")
-    if not isinstance(issued, int | float) or isinstance(issued, bool):
-        raise DPoPError("iat must be a number")
+    if not isinstance(issued, int | float) or isinstance(issued, bool) or not 0 <= issued < FAR:
+        raise DPoPError("iat must be a time")
     if not -AHEAD <= now.timestamp() - issued <= BEHIND:
         raise DPoPError("the DPoP proof is too old or from the future")
     if claims.get("htm") != method:

@@ -286,3 +286,19 @@ def test_the_metadata_say_what_is_taken(world: World) -> None:
 
 def test_a_request_by_a_key_on_another_curve_is_refused(world: World) -> None:
     refused(push(world.bank, signed(world.bank, "ES384", ec.generate_private_key(ec.SECP384R1()))))
+
+
+@pytest.mark.parametrize("resource", ["[", "[x", "[" * 10_000, '["\\ud800"'])
+def test_a_resource_that_begins_like_an_array_and_is_none_is_an_invalid_target(
+    world: World, resource: str
+) -> None:
+    answer = push(world.bank, signed(world.bank, resource=resource))
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_target"), answer.text
+
+
+@pytest.mark.parametrize("name", ["state", "nonce", "login_hint", "acr_values"])
+def test_a_lone_surrogate_which_json_can_write_and_utf_8_can_not_is_refused(
+    both_worlds: World, name: str
+) -> None:
+    bank = both_worlds.bank
+    refused(push(bank, signed(bank, scope="openid", **{name: "a\ud800"})), "surrogate")

@@ -60,6 +60,10 @@ def refused(world: World, **changes: Any) -> str:
         ({"access": {"mode": "standing", "valid_until": "2020-01-01T00:00:00Z"}}, "end-to-come"),
         ({"access": {"mode": "standing", "valid_until": "2020-01-01T00:00:00"}}, "valid_until"),
         ({"access": {"mode": "standing", "valid_until": "9999-12-31T23:59:59Z"}}, "access-within-purpose"),
+        ({"access": {"mode": "standing", "valid_until": "0001-01-01T00:00:00+23:59"}}, "valid_until"),
+        ({"access": {"mode": "standing", "valid_until": "9999-12-31T23:59:59-23:59"}}, "valid_until"),
+        ({"locations": ["https://\ud800/api"]}, "not JSON"),
+        ({"retention": "\udfff"}, "not JSON"),
         ({"access": {"mode": "recurring", "valid_until": UNTIL}}, "frequency"),
         ({"access": {"mode": "forever", "valid_until": UNTIL}}, "mode"),
         (

@@ -72,6 +72,8 @@ def test_two_proofs_in_one_header_are_refused() -> None:
         {"jwk": {"kty": "oct", "k": "AAAA"}},
         {"jwk": {"kty": "EC", "crv": "P-256"}},
         {"jwk": {**JWK, "x": 5}},
+        {"jwk": {**JWK, "kty": ["EC"]}},
+        {"jwk": {**JWK, "kty": {}}},
         {"jwk": {**JWK, "x": "!!"}},
         {"jwk": json.loads(ECAlgorithm.to_jwk(KEY))},
         {"jwk": ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key(), as_dict=True)},
@@ -94,6 +96,15 @@ def test_other_algorithms_are_refused() -> None:
         check(jwt.encode({"jti": "j"}, None, "none", {"typ": "dpop+jwt", "jwk": JWK}))
 
 
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # that is the point
+def test_a_key_of_rsa_has_at_least_2048_bits() -> None:
+    """FAPI 2.0 section 5.4.1."""
+    key = rsa.generate_private_key(65537, 1024)
+    jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    with pytest.raises(DPoPError, match="2048"):
+        check(proof(key, "PS256", {"jwk": jwk}))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -110,6 +121,10 @@ def test_other_algorithms_are_refused() -> None:
         {"iat": None},
         {"iat": "now"},
         {"iat": True},
+        {"iat": 10**400},
+        {"iat": -(10**400)},
+        {"iat": float("inf")},
+        {"iat": float("nan")},
         {"iat": int(NOW.timestamp()) - 3600},
         {"iat": int(NOW.timestamp()) + 3600},
     ],
