@@ -45,7 +45,7 @@ from consent_service.transparency.api import blueprint as transparency
 from consent_service.upkeep.keeper import Keeper
 from consent_service.web import headers, logs
 from consent_service.web.certificate_names import Authorities
-from consent_service.web.current import provide
+from consent_service.web.current import current, now, provide
 from consent_service.web.session import ServerSessions
 from consent_service.web.texts import format_date, format_datetime
 from consent_service.web.texts import gettext as _
@@ -130,7 +130,17 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     app.context_processor(lambda: {"sandbox": settings.sandbox})
     _add_operations(app)
     _add_error_pages(app)
+    _add_nonces(app)
     return app
+
+
+def _add_nonces(app: Flask) -> None:
+    @app.after_request
+    def offer_a_nonce(response: Response) -> Response:
+        """Whoever showed a DPoP proof can bind the next one to this minute (RFC 9449 sections 8.2 and 9)."""
+        if "HTTP_DPOP" in request.environ:
+            response.headers["DPoP-Nonce"] = current(Nonces).make(now())
+        return response
 
 
 def _register(settings: Settings) -> Register:

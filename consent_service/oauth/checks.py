@@ -22,6 +22,7 @@ from consent_service.grants.model import CONSENT, Action, Grant, Terms
 from consent_service.grants.schemas import load_authorization_details
 from consent_service.oauth import backchannel_checks, jarm, openid
 from consent_service.oauth.backchannel_checks import NOBODY, Hinted
+from consent_service.oauth.tokens import USERINFO_PATH
 from consent_service.registry.login_rules import Asked
 from consent_service.registry.model import Client, ClientRole, Profile
 
@@ -232,11 +233,13 @@ def basis_is_consent(ask: Ask) -> None:
 def resource_is_a_location(ask: Ask) -> None:
     """RFC 8707 section 2: a resource that the details don't name can't be meant.
 
-    A request without a browser has its tokens narrowed where they are fetched.
+    A sign-in alone opens userinfo, and nothing else. A request without a browser has its tokens
+    narrowed where they are fetched.
     """
     if ask.endpoint is Endpoint.BACKCHANNEL and "resource" in ask.parameters:
         raise ServiceError("invalid_target", "name the resource at the token endpoint")
-    if ask.terms is not None and not set(ask.resources) <= set(ask.terms.locations):
+    places = ask.terms.locations if ask.terms else (ask.settings.issuer + USERINFO_PATH,)
+    if not set(ask.resources) <= set(places):
         raise ServiceError("invalid_target", "resource is not one of the locations asked for")
 
 

@@ -16,7 +16,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants import agreement
 from consent_service.oauth import checks, jarm
 from consent_service.oauth.answers import Back, answer_url
-from consent_service.oauth.server import printable
+from consent_service.oauth.server import REPEATABLE, printable
 from consent_service.oauth.taken import take_in
 from consent_service.registry import parties
 from consent_service.web.current import current, now
@@ -38,7 +38,11 @@ def ask() -> Response:
     """
     given: MultiDict[str, str] = request.form if request.method == "POST" else request.args
     parameters = {name: values[0] for name, values in given.lists()}
-    repeated = tuple(sorted(printable(name) for name, values in given.lists() if len(values) > 1))
+    repeated = tuple(
+        sorted(
+            printable(name) for name, values in given.lists() if len(values) > 1 and name not in REPEATABLE
+        )
+    )
     with writing() as session:
         client_id = parameters.get("client_id", "")
         client = parties.find(session, client_id) if client_id.isprintable() else None
@@ -47,7 +51,15 @@ def ask() -> Response:
         catalogue = agreement.agreements().catalogue(session)
         settings = current(Settings)
         asked = checks.Ask(
-            checks.Endpoint.AUTHORIZE, client, parameters, catalogue, now(), session, settings, repeated
+            checks.Endpoint.AUTHORIZE,
+            client,
+            parameters,
+            catalogue,
+            now(),
+            session,
+            settings,
+            repeated,
+            resources=tuple(given.getlist("resource")),
         )
         try:
             _check_text(parameters)

@@ -52,7 +52,7 @@ def subject_of(
         return replace(found, resources=within)
     if login is None:
         raise ServiceError("invalid_grant", "what was agreed to has ended")
-    narrowing.of_sign_in()
+    narrowing.of_sign_in(settings.issuer + tokens.USERINFO_PATH)
     return tokens.of_login(client, login, sender, settings)
 
 

@@ -21,6 +21,7 @@ from consent_service.oauth import tokens
 from consent_service.registry import callers
 from consent_service.registry.callers import Unauthenticated
 from consent_service.registry.model import Client, ClientRole
+from consent_service.registry.nonces import Nonces
 from consent_service.web.certificate import called_at, presented_thumbprint
 from consent_service.web.current import current, now
 
@@ -72,7 +73,7 @@ def _caller(session: Session, scope: str) -> Client:
         presented_thumbprint(settings),
     )
     known = callers.identify(session, shown, now())
-    callers.prove(session, known, shown, now())
+    callers.prove(session, known, shown, now(), current(Nonces).welcome())
     known.check(scope=scope, audience=issuer + tokens.GRANTS_PATH, roles=PARTIES)
     return known.client
 

@@ -42,11 +42,14 @@ def of_request(
     return terms if terms != grant.terms else None
 
 
-def of_sign_in() -> None:
+def of_sign_in(userinfo: str) -> None:
     """A sign-in gives no data, so there is nothing to take away from it.
 
-    :raises ServiceError: ``invalid_authorization_details``
+    :param userinfo: the address of what it opens
+    :raises ServiceError: ``invalid_authorization_details``, ``invalid_target``
     """
+    if not set(request.form.getlist("resource")) <= {userinfo}:
+        raise ServiceError("invalid_target", "a sign-in opens userinfo alone")
     if "authorization_details" in request.form:
         raise ServiceError("invalid_authorization_details", "no data was asked for")
 

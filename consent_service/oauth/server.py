@@ -25,7 +25,6 @@ from consent_service.outgoing import Outgoing
 from consent_service.registry import parties, remote_keys
 from consent_service.registry.limits import TooMany
 from consent_service.registry.model import Client
-from consent_service.registry.nonces import Nonces
 from consent_service.registry.remote_keys import KeysWanted
 from consent_service.web.current import current, now
 
@@ -80,8 +79,6 @@ def form_call(answer: Callable[[], Response]) -> Response:
             response = _in_transaction(answer)
     except ServiceError as error:
         response = error_response(error)
-    if "DPoP" in request.headers:  # RFC 9449 section 8.2: the next proof can have it
-        response.headers["DPoP-Nonce"] = current(Nonces).make(now())
     response.headers["Cache-Control"] = "no-store"
     response.headers["Pragma"] = "no-cache"
     return response

@@ -17,6 +17,7 @@ from consent_service.registry.callers import BEARER, Known, Presented, Unauthent
 from consent_service.registry.claims import claims_of
 from consent_service.registry.login_rules import LEARNED, OPENID, ORGANISATIONS
 from consent_service.registry.logins import LoginRow, LoginStatus
+from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import Register, RegisterUnavailable
 from consent_service.registry.subjects import subject_of
 from consent_service.web.certificate import called_at, presented_thumbprint
@@ -39,7 +40,7 @@ def answer() -> Response:
         known = callers.identify(reading(), shown, moment)
         if known.jkt is not None:
             with writing() as session:
-                callers.prove(session, known, shown, moment)
+                callers.prove(session, known, shown, moment, current(Nonces).welcome())
         else:
             callers.prove(None, known, shown, moment)
         _check(known, settings)

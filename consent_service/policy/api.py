@@ -28,6 +28,7 @@ from consent_service.policy.service import Answer, Holder, Stale
 from consent_service.registry import callers, tokens
 from consent_service.registry.callers import Unauthenticated
 from consent_service.registry.model import ClientRole
+from consent_service.registry.nonces import Nonces
 from consent_service.web.certificate import called_at, mtls_aliases, presented_thumbprint
 from consent_service.web.current import current, now
 
@@ -173,7 +174,7 @@ def _holder() -> Holder:
         raise Unauthenticated("invalid_token", shown.scheme)
     if "holder_proven" not in g:  # once a request: a proof is used up by being looked at
         with writing() if known.jkt else nullcontext() as session:
-            callers.prove(session, known, shown, moment)
+            callers.prove(session, known, shown, moment, current(Nonces).welcome())
         known.check(scope=SCOPE, audience=f"{settings.issuer}/access/v1", roles=HOLDERS)
         g.holder_proven = known
     if (g.holder_proven.jkt, g.holder_proven.x5t) != (known.jkt, known.x5t):

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from consent_service.errors import ServiceError
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
-from consent_service.registry import invitations, parties, statements, tokens
+from consent_service.registry import invitations, parties, sessions, statements, tokens
 from consent_service.registry.model import SECRET_METHODS, AuthMethod, Client, ClientRole, Profile, Standing
 from consent_service.registry.parties import Registration
 from consent_service.registry.statements import Statement
@@ -206,6 +206,7 @@ def end(session: Session, client_id: str, by: str, now: dt.datetime) -> Client:
         raise ServiceError("unknown_client", f"there is no client {client_id}", status=404)
     row.status, row.management_hash, row.secret_hash = Standing.ENDED, None, None
     tokens.revoke_client(session, client_id, now)
+    sessions.forget_client(session, client_id)
     told = {"client_id": client_id, "organisation": row.organisation_id, "by": by}
     ledger.append(session, Kind.PARTY_ENDED, told, now=now, client_id=client_id)
     return row.to_model()

@@ -12,7 +12,7 @@ import binascii
 import datetime as dt
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MINUTE = 60  # seconds that one nonce is handed out
 MINUTES = 5  # how long it is taken: the minute of its making and those after it
@@ -33,6 +33,10 @@ class Nonces:
     def of(cls, secret_key: str, *, required: bool) -> Nonces:
         """The nonces that go with a service's secret."""
         return cls(hashlib.sha256(b"consent-service dpop nonce " + secret_key.encode()).digest(), required)
+
+    def welcome(self) -> Nonces:
+        """The same for our protected resources: handed out, checked where they come, never demanded."""
+        return replace(self, required=False)
 
     def make(self, now: dt.datetime) -> str:
         """The nonce of this minute, for a ``DPoP-Nonce`` header."""

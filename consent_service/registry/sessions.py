@@ -120,5 +120,16 @@ def _tell(
         content_type=FORM,
         body=urlencode({"logout_token": token}).encode(),
         now=now,
-        topic=f"logout {row.sid}",
+        topic=_topic(client.client_id),
+        until=now + LIFE,
     )
+
+
+def forget_client(session: Session, client_id: str) -> None:
+    """A client has ended: no session is known to it, and what it was to be told does not go out."""
+    session.execute(delete(ClientSessionRow).where(ClientSessionRow.client_id == client_id))
+    outbox.withdraw(session, _topic(client_id))
+
+
+def _topic(client_id: str) -> str:
+    return tokens.digest(f"logout {client_id}")  # as long as a topic can be

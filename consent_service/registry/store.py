@@ -186,7 +186,7 @@ class TokenRow(Base):
 
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id"))
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id"), index=True)
     authorization_id: Mapped[str | None] = mapped_column(String(36), index=True)
     owner: Mapped[str | None] = mapped_column(String(64))
     grant_id: Mapped[str | None] = mapped_column(String(36))

@@ -11,6 +11,7 @@ from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.registry import callers
+from consent_service.registry.nonces import Nonces
 from consent_service.signals.metadata import MANAGE, PATH, READ
 from consent_service.web.certificate import called_at, presented_thumbprint
 from consent_service.web.current import current, now
@@ -46,7 +47,7 @@ def receiver(*, manages: bool) -> Receiver:
     )
     known = callers.identify(reading(), shown, moment)
     with writing() if known.jkt else nullcontext() as session:
-        callers.prove(session, known, shown, moment)
+        callers.prove(session, known, shown, moment, current(Nonces).welcome())
     enough = {MANAGE} if manages else {MANAGE, READ}
     if issuer + PATH not in known.audience or not known.scopes & enough:
         wanted = MANAGE if manages else READ

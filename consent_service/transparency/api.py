@@ -25,6 +25,7 @@ from consent_service.ledger.tree import HASH_BYTES
 from consent_service.registry import callers
 from consent_service.registry.callers import Unauthenticated
 from consent_service.registry.model import ClientRole
+from consent_service.registry.nonces import Nonces
 from consent_service.web.certificate import presented_thumbprint
 from consent_service.web.current import current, now
 
@@ -136,7 +137,7 @@ def _may_read(row: PayloadRow) -> bool:
     shown = callers.presented(headers, proofs, request.method, issuer + request.path, x5t)
     known = callers.identify(reading(), shown, now())
     with writing() if known.jkt else nullcontext() as database:
-        callers.prove(database, known, shown, now())
+        callers.prove(database, known, shown, now(), current(Nonces).welcome())
     known.check(scope=SCOPE, audience=f"{issuer}/ledger", roles=READERS)
     return records.may_read(reading(), row, known.client, now())
 

@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import jwt
+import pytest
 from sqlalchemy import select
 
-from consent_service.db import reading
+from consent_service.db import reading, writing
 from consent_service.outbox import DeliveryRow
+from consent_service.registry import enrolment
 from tests.oauth.relying import Relying, verified
 from tests.world import World, csrf
 
@@ -118,3 +120,30 @@ def test_a_logout_token_is_no_id_token_hint(world: World) -> None:
     sign_out(browser)
     hint = token_of(sent(world)[0])
     assert browser.get("/oauth/logout", query_string={"id_token_hint": hint}).status_code == 400
+
+
+@pytest.mark.parametrize("signs_out_first", [True, False])
+def test_an_ended_client_is_told_nothing_any_more(both_worlds: World, signs_out_first: bool) -> None:
+    world = both_worlds
+    ended = Relying.register(world, backchannel_logout_uri=ADDRESS)
+    stays = Relying.register(world, name="Another", backchannel_logout_uri=ADDRESS + "/2")
+    browser = world.sign_in()
+    for relying in (ended, stays):
+        relying.tokens(browser)
+    if signs_out_first:
+        sign_out(browser)
+        assert len(sent(world)) == 2
+    with world.app.app_context(), writing() as session:
+        enrolment.end(session, ended.client_id, "the operator", world.clock.now())
+    if not signs_out_first:
+        sign_out(browser)
+    assert [row.url for row in sent(world)] == [ADDRESS + "/2"]
+
+
+def test_a_logout_token_is_not_sent_after_it_has_expired(world: World) -> None:
+    relying = Relying.register(world, backchannel_logout_uri=ADDRESS)
+    browser = world.sign_in()
+    relying.tokens(browser)
+    sign_out(browser)
+    claims = verified(world, token_of(sent(world)[0]), relying.client_id)
+    assert int(sent(world)[0].ends_at.timestamp()) == claims["exp"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from consent_service.commands import replay
@@ -15,7 +16,7 @@ from consent_service.db import reading, writing
 from consent_service.ledger.model import Kind
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
-from consent_service.registry import enrolment, parties
+from consent_service.registry import enrolment, parties, tokens
 from consent_service.registry.model import ClientRole, Profile, Standing
 from tests.oauth.test_rfc7591_registration import (
     BANK,
@@ -337,3 +338,22 @@ def test_a_client_ends_once(world: World, told: dict[str, Any]) -> None:
         for name in (told["client_id"], "none"):
             with pytest.raises(enrolment.ServiceError, match="unknown_client"):
                 enrolment.end(session, name, "the operator", now)
+
+
+def test_a_client_s_tokens_are_found_without_looking_at_everybody_s(both_worlds: World) -> None:
+    """What ends a client holds the registry meanwhile, however many tokens there are."""
+    plans: list[str] = []
+    with both_worlds.app.app_context(), writing() as session:
+        engine, connection = session.get_bind(), session.connection()
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # a small table is read whole
+        explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+
+        def explained(_c: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+            if statement.startswith("UPDATE token") and not plans:
+                cursor.execute(f"{explain} {statement}", parameters)
+                plans.append(str(cursor.fetchall()))
+
+        event.listen(connection, "before_cursor_execute", explained)
+        tokens.revoke_client(session, "nobody", both_worlds.clock.now())
+    assert "ix_token_client_id" in plans[0]

@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from tests.oauth.grants import SECOND, refresh, second_holder
+from tests.oauth.relying import Relying, returned
 from tests.world import ISSUER, RESOURCE, World
 
 
@@ -84,3 +85,22 @@ def test_a_token_for_an_api_of_ours_is_for_that_one(world: World) -> None:
 
 def test_nothing_else_may_be_given_twice(world: World) -> None:
     assert world.bank.push(state=["a", "b"]).json["error"] == "invalid_request"
+
+
+def test_a_sign_in_alone_is_for_userinfo_and_another_resource_is_an_invalid_target(world: World) -> None:
+    for named in (RESOURCE, [f"{ISSUER}/oauth/userinfo", RESOURCE]):
+        pushed = world.bank.push(authorization_details=None, scope="openid", resource=named)
+        assert (pushed.status_code, pushed.json["error"]) == (400, "invalid_target")
+    relying = Relying.register(world)
+    back = returned(relying.leave(world.sign_in(), resource=RESOURCE))
+    assert back["error"] == "invalid_target"
+
+
+def test_a_sign_in_that_names_userinfo_gets_a_token_for_it_and_for_nothing_else(world: World) -> None:
+    userinfo, relying = f"{ISSUER}/oauth/userinfo", Relying.register(world)
+    browser, named = world.sign_in(), {"resource": userinfo}
+    wrong = relying.redeem(relying.sign_in(browser, **named), resource=RESOURCE)
+    assert (wrong.status_code, wrong.json["error"]) == (400, "invalid_target")
+    token = relying.redeem(relying.sign_in(browser, **named), **named).json
+    assert audience(token) == userinfo
+    assert relying.userinfo(token).status_code == 200

@@ -10,6 +10,7 @@ import httpx2
 import jwt
 import pytest
 from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
 
 from consent_service.config import ConfigurationError, from_environ
 from consent_service.registry.nonces import Nonces
@@ -106,3 +107,23 @@ def test_the_setting_has_two_values() -> None:
     assert not from_environ(environ).dpop_nonce_required
     with pytest.raises(ConfigurationError, match="CONSENT_DPOP_NONCE"):
         from_environ(environ | {"CONSENT_DPOP_NONCE": "sometimes"})
+
+
+def test_a_protected_resource_of_ours_offers_a_nonce_and_takes_none_that_is_made_up(world: World) -> None:
+    """Section 9. Where nonces are required at the token endpoint, a resource still demands none."""
+    token = world.grant()["access_token"]
+    require(world)
+    for path in ("/oauth/userinfo", "/oauth/grants/none"):
+
+        def told(nonce: str = "", path: str = path) -> TestResponse:
+            made = world.bank.dpop.proof("GET", ISSUER + path, world.clock.now(), token, nonce)
+            headers = {"Authorization": f"DPoP {token}", "DPoP": made}
+            return world.app.test_client().get(path, headers=headers)
+
+        without = told()
+        assert without.status_code == 403, "the proof is good, and the token is for something else"
+        assert told(without.headers["DPoP-Nonce"]).status_code == 403
+        refused = told("made up")
+        assert refused.status_code == 401
+        assert 'error="use_dpop_nonce"' in refused.headers["WWW-Authenticate"]
+        assert refused.headers["DPoP-Nonce"]

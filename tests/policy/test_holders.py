@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from werkzeug.test import TestResponse
 
 from consent_service.db import writing
 from consent_service.registry.model import ClientRole
@@ -55,6 +56,27 @@ def test_a_bound_token_counts_with_a_proof_of_its_key(world: World, bound: Peer)
     value = token["access_token"]
     for _ in range(3):  # looked up once, remembered after that
         assert ask(world, bound, "DPoP", value, proof(world, bound, value)).status_code == 200
+
+
+def test_a_holder_is_offered_a_nonce_and_the_one_that_it_brings_must_be_fresh(
+    world: World, bound: Peer
+) -> None:
+    """RFC 9449 section 9: optional here, and never demanded."""
+    value = token_of(bound)["access_token"]
+    first = ask(world, bound, "DPoP", value, proof(world, bound, value))
+    assert first.status_code == 200
+
+    def bringing(nonce: str) -> TestResponse:
+        url, now = ISSUER + PATH, world.clock.now()
+        return ask(world, bound, "DPoP", value, bound.dpop.proof("POST", url, now, value, nonce))
+
+    assert bringing(first.headers["DPoP-Nonce"]).status_code == 200
+    stale = bringing("made up")
+    assert stale.status_code == 401
+    assert 'error="use_dpop_nonce"' in stale.headers["WWW-Authenticate"]
+    assert bringing(stale.headers["DPoP-Nonce"]).status_code == 200
+    world.clock.advance(minutes=6)
+    assert bringing(first.headers["DPoP-Nonce"]).status_code == 401
 
 
 def test_each_proof_is_for_one_request(world: World, bound: Peer) -> None:
