@@ -64,7 +64,7 @@ def ask() -> Response:
         try:
             _check_text(parameters)
             checks.check(asked)
-            request_uri = take_in(asked)
+            request_uri = take_in(asked, parameters.get("dpop_jkt"))
         except ServiceError as error:
             if asked.redirect_uri is None:
                 raise ServiceError(error.code, UNKNOWN, detail=error.description) from error

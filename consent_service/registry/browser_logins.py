@@ -39,13 +39,15 @@ class Place:
         how, person_id = self.browser.get(SIGNED_IN), self.browser.get(PERSON)
         if not how or not person_id:
             return None
+        at = dt.datetime.fromisoformat(how["at"])
         return SignedIn(
             person_id=person_id,
-            at=dt.datetime.fromisoformat(how["at"]),
+            at=at,
             acr=acr_of(how["how"], self.settings.issuer),
             amr=tuple(how["amr"]),
             subject=subject_of(self.client, person_id, self.settings.secret_key),
-            fresh=how["id"] != self.row.signed_in_before,
+            # Not by the noted one alone: who opens the link in two browsers has it noted in the first.
+            fresh=how["id"] != self.row.signed_in_before and at >= self.row.created_at,
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
-from sqlalchemy import JSON, String, delete
+from sqlalchemy import JSON, String, delete, update
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.datastructures import CallbackDict
 
@@ -84,8 +84,15 @@ class ServerSessions(SessionInterface):
                     database.execute(delete(SessionRow).where(SessionRow.key_hash == _hash(session.key)))
                 response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
                 return
+            data, expires_at = dict(session), now() + LIFE
+            if session.key:
+                known = update(SessionRow).where(SessionRow.key_hash == _hash(session.key))
+                kept = database.execute(known.values(data=data, expires_at=expires_at))
+                if not kept.rowcount:  # type: ignore[attr-defined]
+                    return  # it ended while this request was under way, and nothing brings it back
             key = session.key or secrets.token_urlsafe(KEY_BYTES)
-            database.merge(SessionRow(key_hash=_hash(key), data=dict(session), expires_at=now() + LIFE))
+            if not session.key:
+                database.add(SessionRow(key_hash=_hash(key), data=data, expires_at=expires_at))
         response.set_cookie(COOKIE, key, path="/", secure=True, httponly=True, samesite="Lax")
 
 

@@ -272,6 +272,20 @@ def test_prompt_login_is_not_met_by_going_on_without_signing_in(world: World) ->
     assert again.request.path == "/sign-in"
 
 
+@pytest.mark.parametrize("asked", [{"prompt": "login"}, {"max_age": "60"}])
+def test_a_sign_in_of_before_the_request_is_not_fresh_because_the_link_was_opened_elsewhere_first(
+    world: World, asked: dict[str, str]
+) -> None:
+    relying = Relying.register(world)
+    browser = world.sign_in()
+    relying.tokens(browser)
+    world.clock.advance(minutes=30)
+    begun = browser.get("/oauth/authorize", query_string=relying.parameters(**asked), headers=HTML)
+    elsewhere = follow(world.app.test_client(), begun)
+    assert elsewhere.request.path == "/sign-in"
+    assert follow(browser, begun).request.path == "/sign-in"
+
+
 def test_max_age_asks_for_a_fresh_sign_in_when_the_last_one_is_older(world: World) -> None:
     relying = Relying.register(world)
     browser = world.sign_in()

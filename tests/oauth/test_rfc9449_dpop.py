@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from consent_service.registry.model import ClientRole
 from consent_service.verifier.dpop import DPoPKey
+from tests.oauth.relying import Relying
 from tests.world import REDIRECT, World, challenge
 
 TOKEN = "/oauth/token"
@@ -45,6 +46,12 @@ def test_a_proof_for_another_call_is_refused(world: World, path: str, method: st
 def test_dpop_jkt_binds_the_code_to_the_key(world: World) -> None:
     code = code_of(world, dpop_jkt=DPoPKey(ec.generate_private_key(ec.SECP256R1())).jkt)
     assert world.bank.redeem(code).json["error"] == "invalid_dpop_proof"
+
+
+def test_dpop_jkt_binds_the_code_of_a_request_that_was_not_pushed_too(world: World) -> None:
+    relying, key = Relying.register(world), DPoPKey(ec.generate_private_key(ec.SECP256R1()))
+    code = relying.sign_in(world.sign_in(), dpop_jkt=key.jkt)
+    assert relying.redeem(code).json["error"] == "invalid_dpop_proof"
 
 
 def pushed_form(world: World, **changes: str) -> dict[str, str]:

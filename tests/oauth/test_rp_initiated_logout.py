@@ -94,6 +94,14 @@ def test_without_an_id_token_nobody_is_brought_back(world: World) -> None:
     assert urlsplit(sign_out(browser, page).location).path == "/sign-in"
 
 
+def test_whether_there_is_a_client_is_not_said_and_nobody_else_can_ask_in_its_name(world: World) -> None:
+    relying = Relying.register(world, name="Skyregn Payroll")
+    browser = world.sign_in()
+    pages = [ask(browser, client_id=name) for name in (relying.client_id, "nobody", "no\x00body")]
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert not any("asks" in page.text or "Skyregn" in page.text for page in pages)
+
+
 def unsigned(token: str) -> str:
     header = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"
     return f"{header}.{token.split('.')[1]}."
