@@ -33,6 +33,8 @@ from consent_service.policy.rulebook import Rulebook
 from consent_service.portal import access
 from consent_service.portal.views import blueprint as portal
 from consent_service.registry.eid import EidBroker
+from consent_service.registry.floods import Floods
+from consent_service.registry.limits import TooMany
 from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.registry.registers.sandbox import SandboxRegister
@@ -111,6 +113,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
             Keeper.of(db.engine, settings, clock or SystemClock()),
             Courier.of(db.engine, settings, clock or SystemClock()),
             Teller(db.engine, settings, clock or SystemClock()),
+            Floods.of(settings),
         )
     headers.init_app(app, https=settings.issuer.startswith("https:"))
     logs.init_app(app)
@@ -170,9 +173,13 @@ def _add_error_pages(app: Flask) -> None:
     """Every error becomes a page or, for whoever asked for JSON, a problem (RFC 9457)."""
 
     @app.errorhandler(ServiceError)
-    def service_error(error: ServiceError) -> tuple[Response | str, int]:
+    def service_error(error: ServiceError) -> Response:
         structlog.get_logger().info("refused", error=error.code, problem=error.detail or None)
-        return _error(error.status, _title(error.status), error.description)
+        response = app.make_response(_error(error.status, _title(error.status), error.description))
+        if isinstance(error, TooMany):
+            g.failed = True  # nobody is looked up for a page that says to wait
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
 
     @app.errorhandler(CSRFError)
     def csrf_error(_reason: CSRFError) -> tuple[Response | str, int]:
@@ -205,6 +212,7 @@ def _title(status: int) -> str:
         404: _("There is nothing here"),
         409: _("Something changed meanwhile"),
         413: _("That was too much"),
+        429: _("That was too often"),
         503: _("Something we need is not answering"),
     }
     return titles.get(

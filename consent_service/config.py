@@ -19,6 +19,7 @@ from consent_service.errors import ConfigurationError
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SECRET_KEY_LENGTH = 32  # characters; `openssl rand -base64 32` gives 44
 KEY_ROTATION = "P90D"
+LIMIT_CLIENT, LIMIT_ADDRESS = 6_000, 12_000
 POLICIES = Path(__file__).resolve().parent.parent / "policies"
 
 
@@ -47,6 +48,9 @@ class Settings:
     """A file with those whose software statements count."""
     key_rotation: dt.timedelta | None = None
     """How long a signing key signs; None for ever."""
+    limit_client: int = LIMIT_CLIENT
+    """Requests a minute of one client, and of one address below; 0 for any number."""
+    limit_address: int = LIMIT_ADDRESS
 
     @property
     def log(self) -> str:
@@ -85,7 +89,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         database_url=database_url_from(environ),
         policy_dir=policy_dir_from(environ),
         sandbox=sandbox,
-        trusted_proxies=_count(environ, "CONSENT_TRUSTED_PROXIES"),
+        trusted_proxies=_count(environ, "CONSENT_TRUSTED_PROXIES", "proxies", 0),
         eid_issuer=_url(environ, "CONSENT_EID_ISSUER"),
         eid_client_id=environ.get("CONSENT_EID_CLIENT_ID", "consent-service"),
         eid_client_secret=environ.get("CONSENT_EID_CLIENT_SECRET", ""),
@@ -98,6 +102,8 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         mtls_url=_url(environ, "CONSENT_MTLS_URL"),
         software_issuers=Path(listed) if (listed := environ.get("CONSENT_SOFTWARE_ISSUERS")) else None,
         key_rotation=_period(environ.get("CONSENT_KEY_ROTATION") or KEY_ROTATION),
+        limit_client=_count(environ, "CONSENT_LIMIT_CLIENT", "requests a minute", LIMIT_CLIENT),
+        limit_address=_count(environ, "CONSENT_LIMIT_ADDRESS", "requests a minute", LIMIT_ADDRESS),
     )
 
 
@@ -211,10 +217,10 @@ def _choice(environ: Mapping[str, str], name: str, *values: str) -> str:
     return value
 
 
-def _count(environ: Mapping[str, str], name: str) -> int:
-    value = environ.get(name, "0")
-    if not value.isascii() or not value.isdigit():
-        raise ConfigurationError(f"{name} must be a whole number of proxies, not {value!r}")
+def _count(environ: Mapping[str, str], name: str, what: str, usual: int) -> int:
+    value = environ.get(name) or str(usual)
+    if not value.isascii() or not value.isdigit() or len(value) > 9:
+        raise ConfigurationError(f"{name} must be a whole number of {what}, not {value!r}")
     return int(value)
 
 

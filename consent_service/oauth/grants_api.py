@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 
 from consent_service.clock import rfc3339
 from consent_service.config import Settings
-from consent_service.db import writing
+from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.grants import management, store
 from consent_service.grants.model import Grant
 from consent_service.oauth import tokens
-from consent_service.registry import callers
-from consent_service.registry.callers import Unauthenticated
+from consent_service.oauth.server import error_response
+from consent_service.registry import callers, floods
+from consent_service.registry.callers import Presented, Unauthenticated
+from consent_service.registry.limits import TooMany
 from consent_service.registry.model import Client, ClientRole
 from consent_service.registry.nonces import Nonces
 from consent_service.web.certificate import called_at, presented_thumbprint
@@ -48,7 +50,10 @@ def revoke(grant_id: str) -> Response:
 def answered(call: Any, grant_id: str) -> Response:
     """Run one call; errors are those of RFC 6750 section 3.1."""
     try:
+        floods.by_bearer(callers.identify(reading(), _shown(), now()).client.client_id)
         return call(grant_id)  # type: ignore[no-any-return]
+    except TooMany as error:
+        return error_response(error)
     except Unauthenticated as error:
         response = _answer(401, {"error": error.error or "invalid_token"})
         response.headers["WWW-Authenticate"] = error.challenge("grants")
@@ -63,19 +68,22 @@ def _caller(session: Session, scope: str) -> Client:
     :raises Unauthenticated: 401
     :raises ServiceError: ``insufficient_scope``, 403
     """
+    shown = _shown()
+    known = callers.identify(session, shown, now())
+    callers.prove(session, known, shown, now(), current(Nonces).welcome())
+    known.check(scope=scope, audience=current(Settings).issuer + tokens.GRANTS_PATH, roles=PARTIES)
+    return known.client
+
+
+def _shown() -> Presented:
     settings = current(Settings)
-    issuer = settings.issuer
-    shown = callers.presented(
+    return callers.presented(
         request.headers.getlist("Authorization"),
         request.headers.getlist("DPoP"),
         request.method,
-        called_at(settings, issuer + request.path),
+        called_at(settings, settings.issuer + request.path),
         presented_thumbprint(settings),
     )
-    known = callers.identify(session, shown, now())
-    callers.prove(session, known, shown, now(), current(Nonces).welcome())
-    known.check(scope=scope, audience=issuer + tokens.GRANTS_PATH, roles=PARTIES)
-    return known.client
 
 
 def _document(session: Session, grant: Grant) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from consent_service.oauth import client_auth
 from consent_service.oauth.attempt import Attempt
 from consent_service.oauth.client import METHODS, REGISTERED, OAuthClient
 from consent_service.outgoing import Outgoing
-from consent_service.registry import parties, remote_keys
+from consent_service.registry import floods, parties, remote_keys
 from consent_service.registry.limits import TooMany
 from consent_service.registry.model import Client
 from consent_service.registry.remote_keys import KeysWanted
@@ -30,6 +30,8 @@ from consent_service.web.current import current, now
 
 FORM = "application/x-www-form-urlencoded"
 REPEATABLE = frozenset({"resource"})  # RFC 8707 section 2
+UNCOUNTED = "oauth.introspect"
+"""On the path of data requests, like decisions (:mod:`consent_service.registry.floods`)."""
 LONGEST_PARAMETER = 20_000  # characters; a request object with details stays far below
 
 
@@ -52,6 +54,8 @@ class Server(AuthorizationServer):  # type: ignore[misc]
     def _authenticate(self, _query_client: Any, oauth_request: OAuth2Request) -> OAuthClient:
         attempt = Attempt(session(), request.form, current(Settings).issuer, now(), request.remote_addr)
         client = client_auth.authenticate(attempt)
+        if request.endpoint != UNCOUNTED:
+            floods.by_client(session(), client.client_id)
         oauth_request.client = client
         return client
 

@@ -11,10 +11,12 @@ from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
+from consent_service.oauth.server import error_response
 from consent_service.oauth.tokens import USERINFO_PATH
-from consent_service.registry import callers, logins, people, tokens
+from consent_service.registry import callers, floods, logins, people, tokens
 from consent_service.registry.callers import BEARER, Known, Presented, Unauthenticated
 from consent_service.registry.claims import claims_of
+from consent_service.registry.limits import TooMany
 from consent_service.registry.login_rules import LEARNED, OPENID, ORGANISATIONS
 from consent_service.registry.logins import LoginRow, LoginStatus
 from consent_service.registry.nonces import Nonces
@@ -38,6 +40,7 @@ def answer() -> Response:
     try:
         shown = _shown(settings)
         known = callers.identify(reading(), shown, moment)
+        floods.by_bearer(known.client.client_id)
         if known.jkt is not None:
             with writing() as session:
                 callers.prove(session, known, shown, moment, current(Nonces).welcome())
@@ -47,6 +50,8 @@ def answer() -> Response:
         login = _login(shown.token)
         if login is None:
             raise Unauthenticated("invalid_token", shown.scheme)
+    except TooMany as error:
+        return error_response(error)
     except Unauthenticated as error:
         return _refused(401, error.challenge(REALM))
     except ServiceError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from consent_service import keys
@@ -26,11 +26,14 @@ from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
 from consent_service.oauth.introspect import Introspection
 from consent_service.oauth.refresh_grant import RefreshGrant
 from consent_service.oauth.revoke import Revocation
-from consent_service.oauth.server import Server, form_call
+from consent_service.oauth.server import UNCOUNTED, Server, error_response, form_call
 from consent_service.oauth.token_exchange_grant import ExchangeGrant
+from consent_service.registry import floods
+from consent_service.registry.limits import TooMany
 from consent_service.web.current import current, now
 
 blueprint = Blueprint("oauth", __name__)
+PAGES = frozenset({"oauth.authorize", "oauth.authorize_continue", "oauth.authorize_return", "oauth.logout"})
 
 server = Server()
 server.register_grant(CodeGrant, [S256CodeChallenge(required=True)])
@@ -40,6 +43,20 @@ server.register_grant(ExchangeGrant)
 server.register_grant(BackchannelGrant)
 server.register_endpoint(Introspection)
 server.register_endpoint(Revocation)
+
+
+@blueprint.before_request
+def not_flooded() -> Response | None:
+    """429 for an address that sends too much: as a page where a browser asks, else as an OAuth error."""
+    if request.endpoint == UNCOUNTED:
+        return None
+    try:
+        floods.from_here()
+    except TooMany as error:
+        if request.endpoint in PAGES:
+            raise
+        return error_response(error)
+    return None
 
 
 @blueprint.post("/oauth/par")

@@ -16,7 +16,7 @@ from consent_service.grants.model import Grant, Status
 from consent_service.ledger import store as ledger
 from consent_service.portal import access, answering, logins, records, shown, sign_in, sign_out, words
 from consent_service.portal.schemas import ActForSchema
-from consent_service.registry import passkeys
+from consent_service.registry import floods, passkeys
 from consent_service.web.current import now
 from consent_service.web.texts import format_datetime, gettext
 
@@ -24,6 +24,7 @@ PAGE = 25
 LATEST = 5
 
 blueprint = Blueprint("portal", __name__, template_folder="templates", static_folder="static")
+blueprint.before_request(floods.from_here)
 sign_in.add_routes(blueprint)
 sign_out.add_routes(blueprint)
 answering.add_routes(blueprint)

@@ -10,7 +10,9 @@ from flask import Blueprint, Response, jsonify, request
 from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
+from consent_service.registry import floods
 from consent_service.registry.callers import Unauthenticated
+from consent_service.registry.limits import TooMany
 from consent_service.signals import metadata, poll, schemas, service, store, subjects
 from consent_service.signals.model import SUPPORTED, Method, Stream
 from consent_service.signals.poll import Poll
@@ -18,6 +20,7 @@ from consent_service.signals.receivers import receiver
 from consent_service.web.current import current, now
 
 blueprint = Blueprint("signals", __name__)
+blueprint.before_request(floods.from_here)
 
 
 @blueprint.get("/.well-known/ssf-configuration")
@@ -190,7 +193,8 @@ def refused(error: ServiceError) -> tuple[Response, int]:
     if error.status == 403:
         response.headers["WWW-Authenticate"] = f'Bearer realm="ssf", error="{error.code}"'
     if error.status == 429:
-        response.headers["Retry-After"] = str(service.MIN_VERIFICATION_INTERVAL)
+        wait = error.retry_after if isinstance(error, TooMany) else service.MIN_VERIFICATION_INTERVAL
+        response.headers["Retry-After"] = str(wait)
     return response, error.status
 
 

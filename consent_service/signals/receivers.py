@@ -10,7 +10,7 @@ from flask import request
 from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
-from consent_service.registry import callers
+from consent_service.registry import callers, floods
 from consent_service.registry.nonces import Nonces
 from consent_service.signals.metadata import MANAGE, PATH, READ
 from consent_service.web.certificate import called_at, presented_thumbprint
@@ -46,6 +46,7 @@ def receiver(*, manages: bool) -> Receiver:
         presented_thumbprint(settings),
     )
     known = callers.identify(reading(), shown, moment)
+    floods.by_bearer(known.client.client_id)
     with writing() if known.jkt else nullcontext() as session:
         callers.prove(session, known, shown, moment, current(Nonces).welcome())
     enough = {MANAGE} if manages else {MANAGE, READ}
