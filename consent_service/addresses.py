@@ -76,6 +76,8 @@ def allowed(address: Address, *, sandbox: bool) -> bool:
         return allowed(inner, sandbox=sandbox)
     if address.is_multicast or address.is_link_local or address.is_unspecified:
         return False
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:  # private once (RFC 3879)
+        return False
     if sandbox and (address.is_loopback or address.is_private):
         return True
     return address.is_global and not address.is_reserved

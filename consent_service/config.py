@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 from consent_service.errors import ConfigurationError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+AUTHORITY = re.compile(r"([A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
+"""Host and port (RFC 3986 section 3.2), without what else may stand there: such a host goes into headers
+that give ``;``, ``*`` and quotes a meaning of their own."""
 SECRET_KEY_LENGTH = 32  # characters; `openssl rand -base64 32` gives 44
 KEY_ROTATION = "P90D"
 LIMIT_CLIENT, LIMIT_ADDRESS = 6_000, 12_000
@@ -119,9 +122,11 @@ def check_origin(url: str) -> str | None:
         return "is not a URL"
     if parts.scheme not in {"https", "http"} or not host:
         return "must be an https URL"
+    if not AUTHORITY.fullmatch(parts.netloc.rpartition("@")[2]) or " " in url:
+        return "must name one host as DNS does, or an IP address, and have no space"
     if parts.scheme == "http" and host not in LOOPBACK:
         return "must be https; plain http is for localhost only"
-    if parts.query or parts.fragment or parts.username or parts.password:
+    if parts.query or parts.fragment or "@" in parts.netloc:
         return "must have no query, fragment or user name"
     return None
 

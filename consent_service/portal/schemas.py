@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+
+def _printable(text: str) -> None:
+    if (
+        not text.isprintable()
+    ):  # a database takes no NUL, UTF-8 no lone surrogate, and no reader a turned text
+        raise ValidationError("has a control character")
 
 
 class Form(Schema):
@@ -32,7 +39,7 @@ class ActForSchema(Form):
 class PasskeyName(Form):
     """What a person calls a passkey."""
 
-    name = fields.String(load_default="", validate=validate.Length(max=60))
+    name = fields.String(load_default="", validate=[validate.Length(max=60), _printable])
 
 
 class LoginAnswer(Form):

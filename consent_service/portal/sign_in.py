@@ -153,7 +153,10 @@ def _relying_party() -> RelyingParty:
 
 
 def _credential() -> dict[str, Any]:
-    document = request.get_json(silent=True)
+    try:
+        document = request.get_json(silent=True)
+    except RecursionError:  # nested deeper than anybody's browser would
+        document = None
     if not isinstance(document, dict):
         raise ServiceError("invalid_passkey", gettext("The browser sent no passkey."))
     return document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from consent_service.verifier.certificate import thumbprint
 
+THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 MEMBERS = frozenset({"x5c", "x5t#S256"})
 
 
@@ -23,7 +25,7 @@ def fitting(jwk: Mapping[str, Any], key: OctKey | RSAKey | ECKey | OKPKey) -> di
     kept: dict[str, Any] = {}
     stated = jwk.get("x5t#S256")
     if stated is not None:
-        if not isinstance(stated, str) or len(stated) != len(thumbprint(b"")):
+        if not isinstance(stated, str) or not THUMBPRINT.fullmatch(stated):
             raise ValueError("x5t#S256 must be a base64url SHA-256 thumbprint")
         kept["x5t#S256"] = stated
     if "x5c" in jwk:

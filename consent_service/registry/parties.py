@@ -239,7 +239,7 @@ def _redirect_uri(uri: str) -> str:
     except ValueError as error:
         raise ServiceError("invalid_redirect_uri", f"{uri!r} is not a URL") from error
     wrong = check_origin(parts._replace(query="", fragment="").geturl())
-    if wrong or parts.fragment or len(uri) > 2000 or not uri.isascii() or not uri.isprintable():
+    if wrong or parts.fragment or len(uri) > 2000 or not uri.isascii() or not uri.isprintable() or " " in uri:
         raise ServiceError(
             "invalid_redirect_uri", f"{uri!r} {wrong or 'must be an https URL without fragment'}"
         )

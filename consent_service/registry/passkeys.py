@@ -83,6 +83,8 @@ def create(
     :raises ServiceError: ``invalid_passkey``
     """
     try:
+        if not challenge:
+            raise ValueError("nothing was asked")
         verified = verify_registration_response(
             credential=credential,
             expected_challenge=challenge,
@@ -123,10 +125,12 @@ def sign_in(
 ) -> str:
     """Check a passkey's answer and return the ``person_id`` it belongs to (WebAuthn section 7.2).
 
-    :raises ServiceError: ``invalid_passkey``: unknown, wrong origin or challenge, no user
+    :raises ServiceError: ``invalid_passkey``: unknown, wrong origin or challenge, none asked for, no user
         verification, or a signature counter that went backwards (a cloned key)
     """
     try:
+        if not challenge:
+            raise ValueError("nothing was asked")
         row = session.get(PasskeyRow, base64url_to_bytes(credential["id"]))
         if row is None:
             raise ValueError("unknown passkey")

@@ -621,3 +621,35 @@ def test_a_holder_can_t_register_for_ciba(world: World) -> None:
     token = invited(world, role=ClientRole.HOLDER, organisation="0192:310052345")
     document = asked(redirect_uris=None, grant_types=[CIBA], response_types=[], **POLLS)
     refused(register(world, token, document), "invalid_client_metadata", "grant_types")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://bank.example.no; frame-ancestors */callback",
+        "https://bank.example.no;frame-ancestors/callback",
+        "https://bank.example.no,default-src/callback",
+        "https://bank.example.no'unsafe-inline'/callback",
+        "https://*/callback",
+        "https://*.example.no/callback",
+        "https://@bank.example.no/callback",
+        "https://:@bank.example.no/callback",
+        "https://[::1]bank/callback",
+        "https://bank..example.no;/callback",
+        "https://bank.example.no/call back",
+        "https://bank.example.no/callback?a=b c",
+    ],
+)
+def test_a_redirect_uri_names_one_host_and_nothing_that_means_more_in_a_header(
+    world: World, uri: str
+) -> None:
+    """Its origin goes into the Content-Security-Policy of the page that asks the owner."""
+    answer = register(world, invited(world), asked(redirect_uris=[uri]))
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_redirect_uri"), answer.text
+
+
+def test_a_certificate_is_named_in_base64url(world: World) -> None:
+    for stated in ("\ud800" * 43, "é" * 43, "=" * 43, "a" * 42):
+        jwk = public(ec.generate_private_key(ec.SECP256R1())) | {"x5t#S256": stated}
+        answer = register(world, invited(world), asked(jwks={"keys": [jwk]}))
+        assert (answer.status_code, answer.json["error"]) == (400, "invalid_client_metadata")

@@ -55,6 +55,7 @@ from tests.outgoing.conftest import (
         "https://[::]/",
         "https://[fd00:ec2::254]/",
         "https://[fe80::1]/",
+        "https://[fec0::1]/",
         "https://[ff02::1]/",
         "https://[::ffff:127.0.0.1]/",
         "https://[::ffff:169.254.169.254]/",

@@ -275,6 +275,15 @@ def test_a_passkey_that_is_not_one_is_refused(world: World) -> None:
     assert browser.post("/passkey", data="x", headers=headers).status_code == 400
 
 
+def test_a_passkey_nested_deeper_than_can_be_read_is_refused(world: World) -> None:
+    browser = world.app.test_client()
+    headers = {"X-CSRFToken": csrf(browser.get("/sign-in", headers=HTML))}
+    answer = browser.post(
+        "/sign-in/passkey", data=b"[" * 100_000, content_type="application/json", headers=headers
+    )
+    assert answer.status_code == 400
+
+
 def test_who_may_read_what_is_the_policy_engine_s_own_answer(world: World) -> None:
     browser = world.sign_in()
     assert "Nobody may read your data" in browser.get("/data-sets").text
