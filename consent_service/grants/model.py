@@ -89,6 +89,25 @@ class Action(StrEnum):
     REPLACE = "replace"
 
 
+class DeclineReason(StrEnum):
+    """Why an owner says no, for the party to hear; the ledger holds these names: append only."""
+
+    NOT_NOW = "not_now"
+    TOO_MUCH = "too_much"
+    NOT_NEEDED = "not_needed"
+    UNKNOWN_PARTY = "unknown_party"
+
+
+DECLINED_FOR = {
+    None: "The owner declined the request.",
+    DeclineReason.NOT_NOW: "The owner declined the request: not now.",
+    DeclineReason.TOO_MUCH: "The owner declined the request: it asks for too much.",
+    DeclineReason.NOT_NEEDED: "The owner declined the request: it is not needed.",
+    DeclineReason.UNKNOWN_PARTY: "The owner declined the request: they do not know who asks.",
+}
+"""What a party is told, in the field of the standards for it (``error_description``)."""
+
+
 LAWS = UUID("6ba6d0a4-6a0e-5c1f-9a52-3f1f6a1c7e4d")
 """The namespace of the names under which reads by law are counted (RFC 9562 section 5.5)."""
 SINCE_EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -228,6 +247,7 @@ class Request:
     action: Action = Action.CREATE
     amends: tuple[str, int] | None = None
     """The grant that it would change, and the version of it on which the terms were made."""
+    declined_for: DeclineReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

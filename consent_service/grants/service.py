@@ -18,6 +18,7 @@ from consent_service.errors import ServiceError
 from consent_service.grants import agreement, store
 from consent_service.grants.model import (
     Action,
+    DeclineReason,
     Grant,
     InvalidTransition,
     Mode,
@@ -207,13 +208,16 @@ def _amended(session: Session, request: Request, owner: str, now: dt.datetime) -
     return found
 
 
-def decline(session: Session, request_id: str, person_id: str, now: dt.datetime) -> Request:
-    """Answer a request with no.
+def decline(
+    session: Session, request_id: str, person_id: str, now: dt.datetime, why: DeclineReason | None = None
+) -> Request:
+    """Answer a request with no, and say why to the party, if the person wants to.
 
     :raises ServiceError: ``unknown_request``, ``request_closed``
     """
     request = open_request(session, request_id, person_id, now)
-    _move(session, request, Status.DECLINED, {"actor": person_id}, now, answered_by=person_id)
+    told = {"actor": person_id} | ({"reason": why.value} if why else {})
+    _move(session, request, Status.DECLINED, told, now, answered_by=person_id, declined_for=why)
     return _get(session, request_id)
 
 

@@ -29,6 +29,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from consent_service.db import Base, Instant
 from consent_service.grants.model import (
     Action,
+    DeclineReason,
     Grant,
     Request,
     Status,
@@ -56,6 +57,7 @@ class RequestRow(Base):
     action: Mapped[str] = mapped_column(String(8), default=Action.CREATE)
     amends_grant_id: Mapped[str | None] = mapped_column(String(36))
     amends_version: Mapped[int | None]
+    declined_for: Mapped[str | None] = mapped_column(String(24))
 
     def to_model(self) -> Request:
         return Request(
@@ -71,6 +73,7 @@ class RequestRow(Base):
             answered_by=self.answered_by,
             action=Action(self.action),
             amends=(self.amends_grant_id, self.amends_version or 0) if self.amends_grant_id else None,
+            declined_for=DeclineReason(self.declined_for) if self.declined_for else None,
         )
 
 
@@ -154,6 +157,17 @@ def move_request(session: Session, now: Request, then: Status, **changes: Any) -
         .execution_options(synchronize_session=False)
     )
     return bool(moved.rowcount)  # type: ignore[attr-defined]
+
+
+def answered_request(session: Session, owner: str, grant_id: str) -> Request | None:
+    """The request that gave a grant the terms it was last asked for, or None."""
+    row = session.scalars(
+        select(RequestRow)
+        .where(RequestRow.owner == owner, RequestRow.grant_id == grant_id, RequestRow.status == Status.ACTIVE)
+        .order_by(RequestRow.created_at.desc())
+        .limit(1)
+    ).first()
+    return row.to_model() if row else None
 
 
 def open_requests(session: Session, owner: str, now: dt.datetime) -> list[Request]:

@@ -19,7 +19,7 @@ from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.grants import service as grants
 from consent_service.grants import store as grant_store
-from consent_service.grants.model import Status
+from consent_service.grants.model import DECLINED_FOR, Status
 from consent_service.oauth import direct, store
 from consent_service.oauth.answers import Back, answer_url
 from consent_service.oauth.store import AuthorizationRow
@@ -35,7 +35,6 @@ CODE_LIFE = dt.timedelta(seconds=60)  # FAPI 2.0 section 5.3.2.2
 MOST_BEGUN = 20  # that one browser may have under way
 
 ERRORS = {
-    Status.DECLINED: "The owner declined the request.",
     Status.LAPSED: "The owner did not answer in time, or the grant changed meanwhile.",
     LoginStatus.DECLINED: "The person declined.",
     LoginStatus.OPEN: "The person did not answer in time.",
@@ -142,7 +141,7 @@ def _refusal(session: Session, request_id: str, now: dt.datetime) -> str:
     if asked is not None and asked.status in {Status.REQUESTED, Status.OPEN}:
         raise ServiceError("invalid_request", "This request has not been answered yet.")
     if asked is not None and asked.status is not Status.ACTIVE:
-        return ERRORS[asked.status]
+        return DECLINED_FOR[asked.declined_for] if asked.status is Status.DECLINED else ERRORS[asked.status]
     if login is not None and login.status != LoginStatus.GIVEN:
         if login.status == LoginStatus.OPEN and now < login.expires_at:
             raise ServiceError("invalid_request", "This request has not been answered yet.")

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, UnauthorizedClientError,
 
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
-from consent_service.grants.model import Status
+from consent_service.grants.model import DECLINED_FOR, Status
 from consent_service.grants.store import find_request
 from consent_service.oauth import given, sender
 from consent_service.oauth.client import CIBA, METHODS
@@ -70,7 +70,7 @@ def _check_answer(row: BackchannelRow, moment: dt.datetime) -> None:
     if moment >= ends or data is Status.LAPSED:  # or the grant to be changed is another now
         raise ServiceError("expired_token", "auth_req_id has expired: ask again")
     if Status.DECLINED is data or LoginStatus.DECLINED is sign_in:
-        raise ServiceError("access_denied", "it was declined")
+        raise ServiceError("access_denied", DECLINED_FOR[asked.declined_for if asked else None])
     if waits:
         if backchannel.may_poll(session(), row, moment):
             raise ServiceError("authorization_pending", "nobody has answered yet")

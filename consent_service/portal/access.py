@@ -16,6 +16,9 @@ from werkzeug.wrappers import Response
 from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
+from consent_service.grants import store
+from consent_service.grants.model import SINCE_EVER, Grant
+from consent_service.grants.service import Answering
 from consent_service.portal import words
 from consent_service.registry import identifiers, people, sessions
 from consent_service.registry.login_rules import KNOWN_METHODS, SIGN_INS
@@ -24,6 +27,7 @@ from consent_service.registry.people import Person
 from consent_service.registry.registers.base import Register, RegisterUnavailable
 from consent_service.web.current import current, named, now
 from consent_service.web.session import BEGUN, PERSON, SESSION_ID, SIGNED_IN, ServerSession
+from consent_service.web.texts import gettext
 
 P = ParamSpec("P")
 OWNER = "owner"
@@ -107,6 +111,28 @@ def right_for(owner: str | None) -> Representation:
         if right.owner == owner:
             return right
     raise ServiceError("not_your_organisation", "You can't act for this business.", status=403)
+
+
+def own_grant(grant_id: str) -> Grant:
+    """A grant of a business that the person may act for.
+
+    :raises ServiceError: ``unknown_grant``: there is none, or it is somebody else's
+    """
+    for right in rights():
+        if grant := store.current(reading(), right.owner, grant_id):
+            return grant
+    raise ServiceError("unknown_grant", gettext("There is no such grant."), status=404)
+
+
+def answering(owner: str) -> Answering:
+    """The person as somebody who answers for this owner, by the right that they have now.
+
+    :raises ServiceError: ``not_your_organisation``
+    """
+    who, how = person(), signed_in_at()
+    return Answering(
+        who.person_id if who else "", right_for(owner), how[1] if how else SINCE_EVER, words.language()
+    )
 
 
 def acting() -> Representation | None:

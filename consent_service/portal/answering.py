@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 from typing import Any
 
@@ -14,16 +13,14 @@ from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.grants import service, store
 from consent_service.grants.agreement import Refused
-from consent_service.grants.model import SINCE_EVER, Period, Request, Status, Terms
-from consent_service.portal import access, changes, logins, shown, words
+from consent_service.grants.model import DeclineReason, Request, Status
+from consent_service.portal import access, changes, choosing, logins, shown, words
 from consent_service.portal.schemas import AnswerSchema
 from consent_service.registry import backchannel, parties
 from consent_service.web.current import now
 from consent_service.web.headers import allow_form_to
 from consent_service.web.session import BEGUN
-from consent_service.web.texts import format_date, gettext
-
-FIELDS = ("period_from", "period_to", "valid_until")
+from consent_service.web.texts import gettext
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -44,7 +41,7 @@ def request_page(request_id: str) -> tuple[str, int] | Response | str:
     who = access.person()
     with writing() as database:
         asked = service.open_request(database, request_id, who.person_id if who else "", now())
-    return _page(asked, {}, _values(asked.terms))
+    return _page(asked, {}, choosing.values(asked.terms))
 
 
 @access.signed_in
@@ -58,28 +55,28 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
         return elsewhere
     who = access.person()
     person_id = who.person_id if who else ""
-    form: dict[str, Any] = {name: value for name, value in request.form.items() if value}
-    form["datatypes"] = request.form.getlist("datatypes")
+    form = choosing.sent(request.form)
     try:
         filled = AnswerSchema().load(form)
     except ValidationError as error:
-        errors = {name: gettext("Enter a date.") for name in FIELDS if name in error.messages_dict}
+        errors = choosing.unreadable(error)
         return _page(asked, errors or {"answer": gettext("Approve or decline.")}, form), 400
     if filled["answer"] == "decline":
         with writing() as database:
-            service.decline(database, request_id, person_id, now())
+            why = DeclineReason(filled["reason"]) if filled["reason"] else None
+            service.decline(database, request_id, person_id, now(), why)
             logins.decline(database, request_id, person_id)
             logins.tell(database, request_id)
         return _back(request_id, url_for("portal.overview"))
-    terms, errors = _narrowed(asked.terms, filled)
+    owner = asked.terms.owner or filled["owner"]
+    terms, errors = choosing.narrowed(replace(asked.terms, owner=owner), filled)
+    if owner not in {right.owner for right in access.rights()}:
+        errors["owner"] = gettext("Choose the business that you answer for.")
     if errors:
         return _page(asked, errors, form), 400
-    right = access.right_for(terms.owner)
-    how = access.signed_in_at()
-    since = how[1] if how else SINCE_EVER
+    by = access.answering(str(terms.owner))
     try:
         with writing() as database:
-            by = service.Answering(person_id, right, since, words.language())
             grant = service.approve(database, request_id, terms, by, now())
             logins.give(database, request_id, request.form.getlist("organisations"), remember=False)
             logins.tell(database, request_id)
@@ -90,49 +87,8 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
                 url_for("portal.sign_in", next=url_for("portal.request_page", request_id=request_id))
             )
         return _page(asked, {"answer": refused.description}, form), 409
-    access.choose(right.owner)
+    access.choose(grant.owner)
     return _back(request_id, url_for("portal.grant_page", grant_id=grant.grant_id))
-
-
-def _narrowed(asked: Terms, filled: dict[str, Any]) -> tuple[Terms, dict[str, str]]:
-    """The terms that the owner gives, and a sentence for each field that can't be meant."""
-    errors: dict[str, str] = {}
-    chosen = tuple(name for name in asked.datatypes if name in filled["datatypes"])
-    if not chosen:
-        errors["datatypes"] = gettext("Choose at least one data set, or decline.")
-    start = filled["period_from"] or asked.period.start
-    end = filled["period_to"] or asked.period.end
-    if not asked.period.start <= start <= asked.period.end:
-        errors["period_from"] = gettext(
-            "The period can start between %(first)s and %(last)s.",
-            first=format_date(asked.period.start),
-            last=format_date(asked.period.end),
-        )
-    if end > asked.period.end or end < start:
-        errors["period_to"] = gettext(
-            "The period can end between its start and %(last)s.", last=format_date(asked.period.end)
-        )
-    last = filled["valid_until"]
-    until = asked.access.valid_until
-    if last and last < until.date():
-        until = dt.datetime.combine(last, dt.time(23, 59, 59), dt.UTC)
-    if last and (last > asked.access.valid_until.date() or until <= now()):
-        errors["valid_until"] = gettext(
-            "Access can end between today and %(last)s.", last=format_date(asked.access.valid_until)
-        )
-    owner = asked.owner or filled["owner"]
-    if owner not in {right.owner for right in access.rights()}:
-        errors["owner"] = gettext("Choose the business that you answer for.")
-    return (
-        replace(
-            asked,
-            owner=owner,
-            datatypes=chosen,
-            period=Period(start, end),
-            access=replace(asked.access, valid_until=until),
-        ),
-        errors,
-    )
 
 
 def _page(asked: Request, errors: dict[str, str], values: dict[str, Any]) -> str:
@@ -149,21 +105,12 @@ def _page(asked: Request, errors: dict[str, str], values: dict[str, Any]) -> str
         "login": logins.beside(asked.request_id),
         "changes": None,
         "elsewhere": logins.elsewhere(asked.request_id),
+        "decline_reasons": words.decline_reasons(),
         **shown.terms(asked.terms),
     }
     if before := service.amended(reading(), asked, now()):
         ask |= {"changes": changes.of(before.terms, asked.terms), "changes_grant": before.grant_id}
     return render_template("request.html", ask=ask, errors=errors, values=values)
-
-
-def _values(terms: Terms) -> dict[str, Any]:
-    return {
-        "datatypes": list(terms.datatypes),
-        "period_from": terms.period.start.isoformat(),
-        "period_to": terms.period.end.isoformat(),
-        "valid_until": terms.access.valid_until.date().isoformat(),
-        "owner": terms.owner,
-    }
 
 
 def _find(request_id: str) -> Request:

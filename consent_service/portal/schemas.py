@@ -11,6 +11,8 @@ def _printable(text: str) -> None:
     ):  # a database takes no NUL, UTF-8 no lone surrogate, and no reader a turned text
         raise ValidationError("has a control character")
 
+from consent_service.grants.model import DeclineReason
+
 
 class Form(Schema):
     """A form's fields; what the page did not ask for (the CSRF token) is left out."""
@@ -19,15 +21,32 @@ class Form(Schema):
         unknown = EXCLUDE
 
 
-class AnswerSchema(Form):
-    """An owner's answer to a request; dates are ISO 8601, as date inputs send them."""
+class ChoiceSchema(Form):
+    """What of a party's terms an owner chooses; dates are ISO 8601, as date inputs send them."""
 
-    answer = fields.String(required=True, validate=validate.OneOf(["approve", "decline"]))
-    owner = fields.String(load_default=None, validate=validate.Length(max=64))
     datatypes = fields.List(fields.String(), load_default=list)
     period_from = fields.Date(load_default=None)
     period_to = fields.Date(load_default=None)
     valid_until = fields.Date(load_default=None)
+    frequency = fields.Integer(load_default=None)
+
+
+class AnswerSchema(ChoiceSchema):
+    """An owner's answer to a request."""
+
+    answer = fields.String(required=True, validate=validate.OneOf(["approve", "decline"]))
+    owner = fields.String(load_default=None, validate=validate.Length(max=64))
+    reason = fields.String(load_default=None, validate=validate.OneOf([one.value for one in DeclineReason]))
+
+
+class ShownVersion(Form):
+    """The version of a grant that the page showed."""
+
+    version = fields.Integer(required=True)
+
+
+class ChangeSchema(ChoiceSchema, ShownVersion):
+    """A change of a grant, made on the version that the page showed."""
 
 
 class ActForSchema(Form):

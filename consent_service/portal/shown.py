@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from consent_service.db import reading
-from consent_service.grants import store
+from consent_service.grants import owning, store
+from consent_service.grants.agreement import agreements
+from consent_service.grants.disputes import DISPUTE
 from consent_service.grants.model import Grant, Request, Status, Terms, terms_from_json
 from consent_service.ledger import store as ledger
 from consent_service.ledger.model import Kind
@@ -25,6 +27,9 @@ from consent_service.web.texts import format_date, gettext
 DECISIONS = (Kind.DECISION_PERMIT, Kind.DECISION_DENY)
 CHANGES = tuple(kind for kind in Kind if kind.value.startswith("grant."))
 NO_CHANGES_BEFORE = 200
+OPEN = frozenset({Status.ACTIVE, Status.SUSPENDED, Status.NOTIFIED})
+SOON = dt.timedelta(days=30)
+"""How long before its end a grant is shown as ending soon."""
 Readers = Callable[[Session, str, str, dt.datetime], list[Grant]]
 """The policy engine's search: the grants under which an owner's data set may be read now."""
 ERASED: dict[str, Any] = {"asked": {"party": "", "data_set": ""}, "reasons": []}
@@ -82,6 +87,8 @@ def terms(of: Terms) -> dict[str, Any]:
         "period_from": of.period.start,
         "period_to": of.period.end,
         "access_text": words.access(of.access),
+        "frequency": of.access.frequency.value if of.access.frequency else None,
+        "frequency_text": words.unit(of.access.frequency.unit) if of.access.frequency else "",
         "valid_until": of.access.valid_until,
         "retention_text": words.retention(of.retention),
         "onward_text": words.onward([party(one)["name"] for one in of.onward_sharing]),
@@ -108,8 +115,10 @@ def grant(of: Grant) -> dict[str, Any]:
     catalogue = words.catalogue()
     asking = party(of.party)
     live = of.status is Status.ACTIVE and now() < of.terms.access.valid_until
+    renewed = owning.renewal(of, now(), agreements(), reading()) if live else None
     return {
         "grant_id": of.grant_id,
+        "party": of.party,
         "party_name": asking["name"],
         "party_country": asking["country"],
         "purpose_name": words.purpose(catalogue, of.terms.purpose),
@@ -120,7 +129,13 @@ def grant(of: Grant) -> dict[str, Any]:
         "reads": ledger.count(reading(), of.owner, Kind.DECISION_PERMIT, of.grant_id),
         "last_read": reads[0].time if reads else None,
         "revocable": of.status in {Status.ACTIVE, Status.SUSPENDED} and not of.by_law,
+        "changeable": live and not of.by_law,
+        "resumable": of.status is Status.SUSPENDED and of.reason == owning.OWNER,
+        "renew_until": renewed.access.valid_until if renewed else None,
+        "ends_soon": live and of.terms.access.valid_until - now() <= SOON,
+        "version": of.version,
         "readable": live,
+        "open": of.status in OPEN and now() < of.terms.access.valid_until,
         "by_law": of.by_law,
     }
 
@@ -179,14 +194,21 @@ def history(of: Grant) -> list[dict[str, Any]]:
     texts = {
         Kind.GRANT_ACTIVATED: gettext("Access began") if of.by_law else gettext("Given"),
         Kind.GRANT_NOTIFIED: gettext("Announced by law"),
-        Kind.GRANT_SUSPENDED: gettext("Suspended, while it is disputed who may act for the business"),
-        Kind.GRANT_RESUMED: gettext("Goes on, the dispute is settled"),
+        Kind.GRANT_SUSPENDED: gettext("Suspended"),
+        Kind.GRANT_RESUMED: gettext("Goes on"),
         Kind.GRANT_ENDED: gettext("Ended"),
         Kind.GRANT_REVOKED: gettext("Taken back"),
         Kind.GRANT_AMENDED: gettext("Changed"),
         Kind.GRANT_TERMINATED: gettext("Handed back"),
         Kind.GRANT_EXPIRED: gettext("Ended, because its time was over"),
         Kind.GRANT_EXHAUSTED: gettext("Ended, because everything was read once"),
+    }
+    reasoned = {
+        (Kind.GRANT_SUSPENDED, DISPUTE): gettext(
+            "Suspended, while it is disputed who may act for the business"
+        ),
+        (Kind.GRANT_RESUMED, DISPUTE): gettext("Goes on, the dispute is settled"),
+        (Kind.GRANT_SUSPENDED, owning.OWNER): gettext("Paused"),
     }
     lines: list[dict[str, Any]] = []
     before = None
@@ -195,7 +217,7 @@ def history(of: Grant) -> list[dict[str, Any]]:
         given = terms_from_json(payload["terms"]) if "terms" in payload else None
         line = {
             "time": row.time,
-            "text": texts[Kind(row.kind)],
+            "text": reasoned.get((Kind(row.kind), payload.get("reason", "")), texts[Kind(row.kind)]),
             "version": number,
             "by": _actor(payload) if payload else "",
             "changes": changes.of(before, given) if before and given else [],

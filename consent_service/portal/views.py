@@ -5,16 +5,27 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, flash, g, render_template, request, url_for
+from flask import Blueprint, g, render_template, request, url_for
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response
 
-from consent_service.db import reading, writing
+from consent_service.db import reading
 from consent_service.errors import ServiceError
-from consent_service.grants import service, store
-from consent_service.grants.model import Grant, Status
+from consent_service.grants import store
 from consent_service.ledger import store as ledger
-from consent_service.portal import access, answering, logins, records, shown, sign_in, sign_out, words
+from consent_service.portal import (
+    access,
+    answering,
+    changing,
+    ending,
+    finding,
+    logins,
+    records,
+    shown,
+    sign_in,
+    sign_out,
+    words,
+)
 from consent_service.portal.schemas import ActForSchema
 from consent_service.registry import floods, passkeys
 from consent_service.web.current import now
@@ -30,6 +41,8 @@ sign_out.add_routes(blueprint)
 answering.add_routes(blueprint)
 logins.add_routes(blueprint)
 records.add_routes(blueprint)
+changing.add_routes(blueprint)
+ending.add_routes(blueprint)
 
 
 @blueprint.get("/")
@@ -39,13 +52,14 @@ def overview() -> str:
     if right is None:
         return render_template("overview.html", requests=[], sign_ins=logins.waiting(), grants=[], events=[])
     waiting = store.open_requests(reading(), right.owner, now())
-    active = [one for one in shown.grants_of(right.owner) if _active(one)]
+    found = [shown.grant(one) for one in shown.grants_of(right.owner)]
+    active = [one for one in found if one["open"]]
     events = ledger.payloads_of(reading(), right.owner, shown.DECISIONS, limit=LATEST)
     return render_template(
         "overview.html",
         requests=[shown.waiting(one) for one in waiting],
         sign_ins=logins.waiting(),
-        grants=[shown.grant(one) for one in active],
+        grants=active,
         events=[shown.event(row) for row in events],
     )
 
@@ -64,13 +78,21 @@ def act_for() -> Response:
 @blueprint.get("/grants")
 @access.signed_in
 def grants() -> str:
+    """An owner's grants; the fields above them narrow the list."""
     right = access.acting()
     which = request.args.get("show", "active")
     which = which if which in {"active", "ended", "all"} else "active"
-    found = shown.grants_of(right.owner) if right else []
-    if which != "all":
-        found = [one for one in found if _active(one) is (which == "active")]
-    return render_template("grants.html", grants=[shown.grant(one) for one in found], filter=which)
+    found = [shown.grant(one) for one in shown.grants_of(right.owner)] if right else []
+    parties = {one["party"]: one["party_name"] for one in found}
+    wanted = finding.Wanted.of(request.args)
+    return render_template(
+        "grants.html",
+        grants=[one for one in found if finding.in_tab(one, which) and wanted.fits(one)],
+        filter=which,
+        wanted=wanted,
+        parties=sorted(parties.items(), key=lambda one: one[1].casefold()),
+        soon=[one for one in found if one["ends_soon"]] if which == "active" and not wanted else [],
+    )
 
 
 @blueprint.get("/data-sets")
@@ -85,7 +107,7 @@ def by_data_set() -> str:
 @blueprint.get("/grants/<grant_id>")
 @access.signed_in
 def grant_page(grant_id: str) -> str:
-    grant = _own(grant_id)
+    grant = access.own_grant(grant_id)
     access.choose(grant.owner)
     rows = ledger.payloads_of(reading(), grant.owner, shown.DECISIONS, grant_id=grant_id, limit=PAGE)
     history = shown.history(grant)
@@ -99,20 +121,14 @@ def grant_page(grant_id: str) -> str:
         "given_at": given["time"],
         "history": history,
     }
-    return render_template("grant.html", grant=page, events=[shown.event(row) for row in rows])
-
-
-@blueprint.post("/grants/<grant_id>/revoke")
-@access.signed_in
-def revoke(grant_id: str) -> Response:
-    """Take a grant back, in one action; true at the very next data request."""
-    grant = _own(grant_id)
-    person = access.person()
-    with writing() as database:
-        service.revoke(database, grant.owner, grant_id, person.person_id if person else "", now())
-    name = shown.party(grant.party)["name"]
-    flash(gettext("Taken back. %(name)s gets nothing more from now on.", name=name), "success")
-    return access.go(url_for("portal.grant_page", grant_id=grant_id))
+    others = [
+        one
+        for one in shown.grants_of(grant.owner)
+        if one.party == grant.party and one.grant_id != grant_id and shown.grant(one)["revocable"]
+    ]
+    return render_template(
+        "grant.html", grant=page, events=[shown.event(row) for row in rows], others=len(others)
+    )
 
 
 @blueprint.get("/activity")
@@ -167,16 +183,3 @@ def globals_of_every_page() -> dict[str, Any]:
         "organisations": [access.as_organisation(one) for one in access.rights()],
         "owner": access.as_organisation(right) if right else None,
     }
-
-
-def _own(grant_id: str) -> Grant:
-    """The grant, when it is one of a business that this person may act for; else there is none."""
-    for right in access.rights():
-        if grant := store.current(reading(), right.owner, grant_id):
-            return grant
-    raise ServiceError("unknown_grant", gettext("There is no such grant."), status=404)
-
-
-def _active(grant: Grant) -> bool:
-    live = {Status.ACTIVE, Status.SUSPENDED, Status.NOTIFIED}
-    return grant.status in live and now() < grant.terms.access.valid_until

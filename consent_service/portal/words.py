@@ -13,7 +13,7 @@ from flask_babel import get_locale
 from consent_service.db import reading
 from consent_service.grants.agreement import agreements
 from consent_service.grants.catalogue import Catalogue
-from consent_service.grants.model import Access, Mode, Status, Terms, Unit
+from consent_service.grants.model import Access, DeclineReason, Mode, Status, Terms, Unit
 from consent_service.registry.model import Client, OrganisationRole
 from consent_service.web.texts import gettext, ngettext
 
@@ -142,6 +142,27 @@ def status(of: Status, valid_until: dt.datetime, now: dt.datetime) -> str:
         Status.ENDED: gettext("Ended"),
         Status.TERMINATED: gettext("Handed back"),
     }.get(of, of.value)
+
+
+def decline_reasons() -> dict[str, str]:
+    """What an owner can say with a no; the party is told."""
+    return {
+        DeclineReason.NOT_NOW.value: gettext("Not now"),
+        DeclineReason.TOO_MUCH.value: gettext("They ask for too much"),
+        DeclineReason.NOT_NEEDED.value: gettext("I don't need this"),
+        DeclineReason.UNKNOWN_PARTY.value: gettext("I don't know who asks"),
+    }
+
+
+def unit(of: Unit) -> str:
+    """A calendar unit, after a number: times *a day*."""
+    return {
+        Unit.HOUR: gettext("times an hour"),
+        Unit.DAY: gettext("times a day"),
+        Unit.WEEK: gettext("times a week"),
+        Unit.MONTH: gettext("times a month"),
+        Unit.YEAR: gettext("times a year"),
+    }[of]
 
 
 def purpose(catalogue: Catalogue, purpose_id: str) -> str:
