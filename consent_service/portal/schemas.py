@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from consent_service.grants.model import DeclineReason
+
 
 def _printable(text: str) -> None:
     if (
         not text.isprintable()
     ):  # a database takes no NUL, UTF-8 no lone surrogate, and no reader a turned text
         raise ValidationError("has a control character")
-
-from consent_service.grants.model import DeclineReason
 
 
 class Form(Schema):
