@@ -265,6 +265,12 @@ def version(session: Session, owner: str, grant_id: str, number: int) -> Grant |
     return _grant(row) if row else None
 
 
+def versions(session: Session, owner: str, grant_id: str) -> list[Grant]:
+    """Every version of a grant, oldest first."""
+    query = select(GrantRow).where(GrantRow.owner == owner, GrantRow.grant_id == grant_id)
+    return [row.to_model() for row in session.scalars(query.order_by(GrantRow.version))]
+
+
 def current_of(session: Session, named: Collection[tuple[str, str]]) -> dict[tuple[str, str], Grant]:
     """The same for several grants at once, by owner and id; what there is not is left out."""
     latest: dict[tuple[str, str], Version] = {}

@@ -15,7 +15,7 @@ from consent_service.clock import rfc3339
 from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
-from consent_service.grants import management, store
+from consent_service.grants import management, receipts, store
 from consent_service.grants.model import Grant
 from consent_service.oauth import tokens
 from consent_service.oauth.server import error_response
@@ -36,6 +36,17 @@ def query(grant_id: str) -> Response:
         client = _caller(session, tokens.GRANT_QUERY)
         if grant := management.held(session, client, grant_id, now()):
             return _answer(200, _document(session, grant))
+    return _unknown()
+
+
+def receipt(grant_id: str) -> Response:
+    """The party's copy of the grant's receipt (ISO/IEC TS 27560), as JSON-LD."""
+    with writing() as session:
+        client = _caller(session, tokens.GRANT_QUERY)
+        if grant := management.held(session, client, grant_id, now()):
+            response = _answer(200, receipts.of(session, grant, current(Settings).issuer))
+            response.mimetype = receipts.MIMETYPE
+            return response
     return _unknown()
 
 

@@ -114,6 +114,11 @@ def query_grant(grant_id: str) -> Response:
     return grants_api.answered(grants_api.query, grant_id)
 
 
+@blueprint.get("/oauth/grants/<grant_id>/receipt")
+def grant_receipt(grant_id: str) -> Response:
+    return grants_api.answered(grants_api.receipt, grant_id)
+
+
 @blueprint.delete("/oauth/grants/<grant_id>")
 def revoke_grant(grant_id: str) -> Response:
     return grants_api.answered(grants_api.revoke, grant_id)

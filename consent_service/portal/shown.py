@@ -15,6 +15,7 @@ from consent_service.grants import owning, store
 from consent_service.grants.agreement import agreements
 from consent_service.grants.disputes import DISPUTE
 from consent_service.grants.model import Grant, Request, Status, Terms, terms_from_json
+from consent_service.grants.receipts import CHANGES
 from consent_service.ledger import store as ledger
 from consent_service.ledger.model import Kind
 from consent_service.ledger.store import PayloadRow
@@ -25,7 +26,6 @@ from consent_service.web.current import named, now
 from consent_service.web.texts import format_date, gettext
 
 DECISIONS = (Kind.DECISION_PERMIT, Kind.DECISION_DENY)
-CHANGES = tuple(kind for kind in Kind if kind.value.startswith("grant."))
 NO_CHANGES_BEFORE = 200
 OPEN = frozenset({Status.ACTIVE, Status.SUSPENDED, Status.NOTIFIED})
 SOON = dt.timedelta(days=30)

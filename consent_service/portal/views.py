@@ -20,6 +20,7 @@ from consent_service.portal import (
     ending,
     finding,
     logins,
+    papers,
     records,
     shown,
     sign_in,
@@ -43,6 +44,7 @@ logins.add_routes(blueprint)
 records.add_routes(blueprint)
 changing.add_routes(blueprint)
 ending.add_routes(blueprint)
+papers.add_routes(blueprint)
 
 
 @blueprint.get("/")

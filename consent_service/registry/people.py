@@ -82,6 +82,12 @@ def refresh(person_id: str, register: Register, secret_key: str, now: dt.datetim
         _replace_roles(session, person_id, roles, register.name, now)
 
 
+def owner_name(session: Session, owner: str) -> str:
+    """An owner's name as its register last stated it to somebody who represents it; "" where nobody does."""
+    query = select(RepresentationRow.owner_name).where(RepresentationRow.owner == owner)
+    return session.scalar(query.order_by(RepresentationRow.checked_at.desc()).limit(1)) or ""
+
+
 def representations(session: Session, person_id: str) -> list[Representation]:
     """Everything this person was last said to represent, by the owner's name."""
     rows = session.scalars(
