@@ -77,7 +77,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         1. The request proves a key, the one the authorization was bound to if it was.
         2. What was given still holds: the grant is active, the sign-in was not taken back.
         3. The access token carries the grant, or what of it this request asks for.
-        4. The code is consumed by one conditional UPDATE.
+        4. The code is consumed by one conditional UPDATE. Who comes second ends what it gave.
 
         :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``,
             ``invalid_authorization_details``, ``invalid_target``
@@ -90,6 +90,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
             raise ServiceError("invalid_dpop_proof", "the proof is by another key than the authorization's")
         asked = tuple(row.parameters.get("resource", ()))
         subject = given.subject_of(session(), settings, client, row.request_id, found, moment, asked)
-        if not store.use_code(session(), row.request_id, moment):
+        if not store.use_code(session(), row.request_id, moment):  # somebody else has, at this very moment
+            revoke_authorization(session(), row.request_id, moment)
             raise ServiceError("invalid_grant", "the code was used before")
         return 200, given.response(session(), settings, subject, moment), self.TOKEN_RESPONSE_HEADER

@@ -81,7 +81,8 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 
     def create_introspection_payload(self, token: issued.Token | None) -> dict[str, Any]:
         """What may be said of a token; every reason for no is the same bare no."""
-        if token is None or not token.live(now()):
+        client = parties.find(session(), token.client_id) if token else None
+        if token is None or not token.live(now()) or client is None or not client.active:
             return {"active": False}
         answer: dict[str, Any] = {
             "active": True,
@@ -99,8 +100,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             answer["cnf"] = token.confirmation
         login = logins.find(session(), token.authorization_id or "")
         if login is not None and token.grant_id is None:
-            client = parties.find(session(), token.client_id)
-            if login.status != LoginStatus.GIVEN or client is None:
+            if login.status != LoginStatus.GIVEN:
                 return {"active": False}
             answer["sub"] = subject_of(client, str(login.person_id), current(Settings).secret_key)
         if token.grant_id:

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from consent_service.errors import ServiceError
 from consent_service.grants import store
 from consent_service.grants.model import Grant, Status
+from consent_service.registry import parties
 
 
 def active_grant(session: Session, owner: str | None, grant_id: str | None, now: dt.datetime) -> Grant:
-    """The grant, when it is active at this moment.
+    """The grant, when it is active at this moment, and its party may take part.
 
     :raises ServiceError: ``invalid_grant`` (RFC 6749 section 5.2), with the state it is in
     """
@@ -23,4 +24,7 @@ def active_grant(session: Session, owner: str | None, grant_id: str | None, now:
         raise ServiceError("invalid_grant", f"the grant is {grant.status}")
     if now >= grant.terms.access.valid_until:
         raise ServiceError("invalid_grant", "the grant has expired")
+    party = parties.find(session, grant.client_id)
+    if party is None or not party.active:
+        raise ServiceError("invalid_grant", "the party may not take part at the moment")
     return grant

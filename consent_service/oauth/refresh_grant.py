@@ -52,7 +52,7 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
 
         1. The request proves the key that the refresh token is bound to.
         2. What was given still holds: the grant is active, the sign-in was not taken back.
-        3. A token that is bound to no key is used up by one conditional UPDATE.
+        3. A token that is bound to no key is used up by one conditional UPDATE. Who comes second ends all.
         4. The access token carries the grant as it stands now, or what of it this request asks for.
 
         :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``,
@@ -75,7 +75,8 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             within=token.audience,
             granted=(token.owner, token.grant_id) if token.grant_id else None,
         )
-        if not bound and not issued.use(session(), token, moment):
+        if not bound and not issued.use(session(), token, moment):  # somebody else has, at this very moment
+            issued.revoke_authorization(session(), str(token.authorization_id), moment)
             raise ServiceError("invalid_grant", "the refresh token was used before")
         answer = given.response(session(), settings, subject, moment, refreshed=True, renews=not bound)
         return 200, answer, self.TOKEN_RESPONSE_HEADER

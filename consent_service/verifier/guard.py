@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consent_service.verifier.certificate import check_binding
@@ -94,6 +94,8 @@ class Guard:
         4. Where status lists are at hand: the token is neither revoked nor suspended.
         5. The service's decision, for this party, owner, data set, period and purpose. A deny that a
            stronger sign-in of the owner would mend is a challenge for one (RFC 9470).
+        6. What the token carries (RFC 9396 section 9.1), which may be less than the grant gives. It is
+           looked at last: a denial is recorded where the owner sees it, whatever the token carries.
 
         :raises Unauthorized: 401; a deny comes back as a decision (403, or 503 when not answered)
         """
@@ -122,6 +124,9 @@ class Guard:
         if decision.step_up:
             sentence = " ".join(decision.reasons).replace('"', "'")
             raise Unauthorized(sentence, "insufficient_user_authentication", scheme, decision.step_up)
+        if decision and not _carries(token, wanted):
+            sentence = "The access token does not carry this data."
+            return Decision(False, (sentence,), decision.grant_id, decision.entry_id)
         return decision
 
     def _check_proof(self, call: Call, token_text: str, jkt: str, now: dt.datetime) -> None:
@@ -158,6 +163,16 @@ class Guard:
                 **acting,
             },
         }
+
+
+def _carries(token: AccessToken, wanted: Wanted) -> bool:
+    """Whether the granted object in the token has the data set and the period; dates are ISO 8601."""
+    named, period = token.details.get("datatypes"), token.details.get("period")
+    if isinstance(named, list) and wanted.data_set not in named:
+        return False
+    if not isinstance(period, Mapping):
+        return True
+    return str(period.get("from")) <= wanted.period_from and wanted.period_to <= str(period.get("to"))
 
 
 def _token_of(call: Call) -> tuple[str, str]:

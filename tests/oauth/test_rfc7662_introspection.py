@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from consent_service.registry.model import ClientRole
-from tests.world import ISSUER, OWNER, World
+from consent_service.db import writing
+from consent_service.oauth.client import EXCHANGE
+from consent_service.oauth.token_exchange_grant import ACCESS_TOKEN
+from consent_service.registry import parties
+from consent_service.registry.model import ClientRole, Standing
+from tests.oauth.grants import SECOND, introspect, second_holder
+from tests.world import ISSUER, OWNER, RESOURCE, World
 
 INTROSPECT, REVOKE = "/oauth/introspect", "/oauth/revoke"
 
@@ -119,3 +124,28 @@ def test_the_metadata_claims_nothing_but_what_is_built(world: World) -> None:
             peer.post("/oauth/token", form, dpop=True).json.get("error") for peer in (world.bank, world.erp)
         }
         assert "unsupported_grant_type" not in errors
+
+
+def test_no_token_is_active_while_its_party_may_not_take_part(world: World) -> None:
+    token = world.grant(world.details(locations=[RESOURCE, SECOND]))["access_token"]
+    second = second_holder(world)
+    exchanged = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
+    asked = exchanged | {"resource": SECOND}
+    theirs = world.erp.post("/oauth/token", asked, dpop=True).json["access_token"]
+
+    def active() -> list[bool]:
+        ours = introspect(world.erp, token), introspect(second, theirs)
+        return [one["active"] for one in ours]
+
+    assert active() == [True, True]
+    stand(world, "0192:310041238", Standing.SUSPENDED)
+    assert active() == [False, False]
+    assert world.erp.post("/oauth/token", asked, dpop=True).json["error"] == "invalid_request"
+    stand(world, "0192:310041238", Standing.ACTIVE)
+    stand(world, "0192:310052345", Standing.SUSPENDED)
+    assert introspect(second, theirs) == {"active": False}
+
+
+def stand(world: World, organisation: str, standing: Standing) -> None:
+    with world.app.app_context(), writing() as session:
+        parties.set_standing(session, organisation, standing, reason="test", now=world.clock.now())

@@ -112,6 +112,29 @@ def test_a_valid_token_and_proof_lead_to_the_question_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize(
+    ("carried", "permit"),
+    [
+        ({"datatypes": ["trial_balance"], "period": {"from": "2025-01-01", "to": "2025-06-30"}}, True),
+        ({"datatypes": ["financial_statement"]}, False),
+        ({"datatypes": []}, False),
+        ({"period": {"from": "2025-01-02", "to": "2025-12-31"}}, False),
+        ({"period": {"from": "2024-01-01", "to": "2025-06-29"}}, False),
+        ({"period": {}}, False),
+    ],
+)
+def test_a_token_opens_no_more_than_the_details_that_it_carries(
+    carried: dict[str, Any], permit: bool
+) -> None:
+    """RFC 9396 section 9.1: a party may have asked for less than its grant gives."""
+    details = {"type": "business_data", "purpose": "credit_assessment"} | carried
+    checked, peer = guard()
+    decision = checked.check(call(token(authorization_details=[details])), WANTED, NOW)
+    assert decision.permit is permit
+    assert decision.answered
+    assert len(peer.asked) == 1
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"iss": "https://evil.example"},

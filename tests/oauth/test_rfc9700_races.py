@@ -1,0 +1,72 @@
+"""RFC 9700 and RFC 6749 section 4.1.2, where two come at the very same moment: on PostgreSQL they really do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+from werkzeug.test import TestResponse
+
+from consent_service.db import db
+from tests import postgresql
+from tests.oauth.grants import introspect
+from tests.oauth.relying import Relying
+from tests.world import World
+
+USES_UP = ('UPDATE "authorization" SET code_used_at', "UPDATE token SET revoked_at")
+AT_MOST = 10  # seconds that one waits for the other
+
+
+@pytest.fixture
+def world(
+    postgresql_server: str, postgresql_template: str, country: str, clock: Any, tmp_path: Path
+) -> Iterator[World]:
+    made = postgresql.database(postgresql_server, postgresql_template)
+    with made as url, World.make(url, country, clock, tmp_path) as on_postgresql:
+        yield on_postgresql
+
+
+def at_once(world: World, call: Callable[[], TestResponse]) -> list[TestResponse]:
+    """Two calls that have both read what they use up before either does so."""
+    both, answers = threading.Barrier(2, timeout=AT_MOST), list[TestResponse]()
+    waited = threading.local()
+
+    def meet(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith(USES_UP) and not getattr(waited, "once", False):
+            waited.once = True
+            both.wait()
+
+    with world.app.app_context():
+        engine: Engine = db.engine
+    event.listen(engine, "before_cursor_execute", meet)
+    threads = [threading.Thread(target=lambda: answers.append(call())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    event.remove(engine, "before_cursor_execute", meet)
+    assert sorted(answer.status_code for answer in answers) == [200, 400]
+    return sorted(answers, key=lambda answer: answer.status_code)
+
+
+def test_a_code_that_two_redeem_at_once_gives_tokens_to_one_and_they_are_revoked(world: World) -> None:
+    code = world.approve(world.sign_in(), world.bank.push())["code"]
+    first, second = at_once(world, lambda: world.bank.redeem(code))
+    assert second.json["error"] == "invalid_grant"
+    for name in ("access_token", "refresh_token"):
+        assert introspect(world.bank, first.json[name]) == {"active": False}
+
+
+def test_a_refresh_token_that_two_use_at_once_ends_all_that_came_with_it(world: World) -> None:
+    relying = Relying.register(world)
+    token = relying.tokens(world.sign_in(), scope="openid offline_access")
+    form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+    first, second = at_once(world, lambda: relying.token(form))
+    assert second.json["error"] == "invalid_grant"
+    assert relying.userinfo(first.json).status_code == 401
+    again = form | {"refresh_token": first.json["refresh_token"]}
+    assert relying.token(again).json["error"] == "invalid_grant"
