@@ -522,6 +522,23 @@ def owner_settle(identifier: str, reason: str) -> None:
 
 
 @main.group()
+def grant() -> None:
+    """Grants that owners gave, or a law opened."""
+
+
+@grant.command("history")
+@click.argument("grant_id")
+@click.option("--json", "as_json", is_flag=True)
+@clear
+def grant_history(grant_id: str, *, as_json: bool) -> None:
+    """Show a grant's versions, who made each and by which ledger entry, and what was decided under them."""
+    from consent_service.commands import grants as command
+
+    for line in command.history(from_environ(os.environ), grant_id, as_json=as_json):
+        click.echo(line)
+
+
+@main.group()
 def signal() -> None:
     """Streams of security events to other systems."""
 

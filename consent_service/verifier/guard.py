@@ -69,7 +69,7 @@ class Guard:
     """Verifies token and proof, then asks for the decision.
 
     :param resource: this holder's address, the token's audience
-    :param statuses: refuse what a status list says is revoked, without asking for a decision
+    :param statuses: kept at hand, so that what was revoked is refused while the service gives no decision
     """
 
     def __init__(
@@ -91,9 +91,11 @@ class Guard:
         2. Bound to a key: by the scheme DPoP alone, with a fresh proof by that key (RFC 9449 section 7.1).
         3. Bound to a certificate: on a connection that showed it (RFC 8705 section 3). By the scheme
            Bearer, unless step 2 asks for the other. One of the two bindings there always is.
-        4. Where status lists are at hand: the token is neither revoked nor suspended.
-        5. The service's decision, for this party, owner, data set, period and purpose. A deny that a
-           stronger sign-in of the owner would mend is a challenge for one (RFC 9470).
+        4. The service's decision, for this party, owner, data set, period and purpose. It comes before
+           what a status list says, so that the owner sees who tried to read under what they took back.
+           A deny that a stronger sign-in of the owner would mend is a challenge for one (RFC 9470).
+        5. No decision is no yes. Where the lists that are at hand say that the token was revoked or
+           rests, it is refused as such: asking again later is no use.
         6. What the token carries (RFC 9396 section 9.1), which may be less than the grant gives. It is
            looked at last: a denial is recorded where the owner sees it, whatever the token carries.
 
@@ -114,13 +116,14 @@ class Guard:
                 self._check_proof(call, token_text, token.jkt, now)
             if token.x5t is not None:
                 check_binding(token.x5t, call.certificate)
-            if self._statuses:
-                self._statuses.refuse(token, now)
         except Refused as error:
             raise Unauthorized(str(error), error.error, scheme) from error
         except ServiceFailed:
             return Decision(False, ("The consent service gave no decision.",), answered=False)
+        over = self._known_to_be_over(token, now)
         decision = self._decisions.ask(self._question(token, wanted), now, call.request_id)
+        if over and not decision.answered:
+            raise Unauthorized(str(over), over.error, scheme)
         if decision.step_up:
             sentence = " ".join(decision.reasons).replace('"', "'")
             raise Unauthorized(sentence, "insufficient_user_authentication", scheme, decision.step_up)
@@ -128,6 +131,15 @@ class Guard:
             sentence = "The access token does not carry this data."
             return Decision(False, (sentence,), decision.grant_id, decision.entry_id)
         return decision
+
+    def _known_to_be_over(self, token: AccessToken, now: dt.datetime) -> Refused | None:
+        """What the lists say against a token; looked at each time, so that they are there when it counts."""
+        try:
+            if self._statuses:
+                self._statuses.refuse(token, now)
+        except Refused as error:
+            return error
+        return None
 
     def _check_proof(self, call: Call, token_text: str, jkt: str, now: dt.datetime) -> None:
         proven = check_proof(

@@ -73,10 +73,8 @@ def program(arguments: list[str], environ: dict[str, str], url: str, log: Path) 
             started.wait(20)
 
 
-@pytest.fixture(scope="module", params=["optional", "required"])
-def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service as an operator starts it, with nonces for DPoP proofs welcome or demanded."""
-    folder = tmp_path_factory.mktemp("interop")
+def running(folder: Path, service: ExitStack, erp: ExitStack, **settings: str) -> Service:
+    """The service as an operator starts it, and the ERP system; each ends with its stack."""
     port, erp_port = free_port(), free_port()
     issuer, resource = f"http://localhost:{port}", f"http://localhost:{erp_port}/api"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
@@ -84,22 +82,29 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "CONSENT_ISSUER": issuer,
         "CONSENT_SANDBOX": "1",
         "CONSENT_HOME": str(folder / "home"),
-        "CONSENT_DPOP_NONCE": request.param,
+        **settings,
     }
+    serve = ["consent_service", "serve", "--port", str(port), "--workers", "2"]
+    service.enter_context(program(serve, environ, f"{issuer}/readyz", folder / "service.log"))
+    made = Service(issuer, environ, resource, folder)
+    registered, _key = made.register(
+        "Test ERP", "--role", "holder", "--org", "0192:310052345", "--resource", resource
+    )
+    run_erp = [
+        *("consent_service.sandbox.erp", "--port", str(erp_port), "--issuer", issuer),
+        *("--client-id", registered["client_id"], "--key", str(folder / "Test ERP.jwk")),
+        *("--resource", resource),
+    ]
+    erp.enter_context(program(run_erp, environ, f"http://localhost:{erp_port}/", folder / "erp.log"))
+    return made
+
+
+@pytest.fixture(scope="module", params=["optional", "required"])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """With nonces for DPoP proofs welcome or demanded."""
     with ExitStack() as stack:
-        serve = ["consent_service", "serve", "--port", str(port), "--workers", "2"]
-        stack.enter_context(program(serve, environ, f"{issuer}/readyz", folder / "service.log"))
-        made = Service(issuer, environ, resource, folder)
-        erp, _key = made.register(
-            "Test ERP", "--role", "holder", "--org", "0192:310052345", "--resource", resource
-        )
-        run_erp = [
-            *("consent_service.sandbox.erp", "--port", str(erp_port), "--issuer", issuer),
-            *("--client-id", erp["client_id"], "--key", str(folder / "Test ERP.jwk"), "--resource", resource),
-        ]
-        home = f"http://localhost:{erp_port}/"
-        stack.enter_context(program(run_erp, environ, home, folder / "erp.log"))
-        yield made
+        folder = tmp_path_factory.mktemp("interop")
+        yield running(folder, stack, stack, CONSENT_DPOP_NONCE=request.param)
 
 
 def details(service: Service) -> dict[str, Any]:

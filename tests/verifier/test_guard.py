@@ -19,6 +19,8 @@ from consent_service.verifier.errors import ServiceFailed
 from consent_service.verifier.guard import Call, Guard, Unauthorized, Wanted
 from consent_service.verifier.keys import ClientKey
 from consent_service.verifier.service import Authenticated, Service
+from consent_service.verifier.status import StatusLists, TokenStatus
+from consent_service.verifier.token import AccessToken
 
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
 ISSUER, RESOURCE = "https://consent.example.no", "https://erp.example.no/api"
@@ -56,12 +58,14 @@ class Peer:
         return self.answer(request)
 
 
-def guard(answer: Answer | dict[str, Any] = PERMIT) -> tuple[Guard, Peer]:
+def guard(
+    answer: Answer | dict[str, Any] = PERMIT, statuses: StatusLists | None = None
+) -> tuple[Guard, Peer]:
     peer = Peer(answer if callable(answer) else lambda _request: httpx2.Response(200, json=answer))
     http = httpx2.Client(transport=httpx2.MockTransport(peer))
     key = ClientKey(json.loads(ECAlgorithm.to_jwk(HOLDER)))
     holder = Authenticated(Service(ISSUER, http), "erp", key)
-    return Guard(holder, RESOURCE, DecisionClient(holder, http)), peer
+    return Guard(holder, RESOURCE, DecisionClient(holder, http), statuses=statuses), peer
 
 
 def token(
@@ -253,3 +257,46 @@ def test_metadata_of_another_issuer_is_not_used() -> None:
     )
     with pytest.raises(ServiceFailed):
         Service(ISSUER, http).metadata()
+
+
+LISTED = {"status_list": {"idx": 1, "uri": f"{ISSUER}/oauth/status-lists/1"}}
+
+
+class Says(StatusLists):
+    """Lists that say one thing of every token, or can't be had."""
+
+    def __init__(self, found: TokenStatus | None) -> None:
+        self.found = found
+
+    def check(self, _token: AccessToken, _now: dt.datetime) -> TokenStatus:
+        if self.found is None:
+            raise ServiceFailed("the status list can't be had")
+        return self.found
+
+
+def away(_request: httpx2.Request) -> httpx2.Response:
+    raise httpx2.ConnectError("nobody there")
+
+
+@pytest.mark.parametrize("found", [TokenStatus.INVALID, TokenStatus.SUSPENDED])
+def test_without_a_decision_a_token_that_the_lists_say_is_over_is_refused_as_such(found: TokenStatus) -> None:
+    checked, _peer = guard(away, Says(found))
+    with pytest.raises(Unauthorized, match=r"revoked|suspended") as refused:
+        checked.check(call(token(status=LISTED)), WANTED, NOW)
+    assert 'error="invalid_token"' in refused.value.challenge
+
+
+@pytest.mark.parametrize("found", [TokenStatus.VALID, None])
+def test_without_a_decision_a_valid_status_is_no_yes(found: TokenStatus | None) -> None:
+    checked, _peer = guard(away, Says(found))
+    decision = checked.check(call(token(status=LISTED)), WANTED, NOW)
+    assert not decision
+    assert not decision.answered
+
+
+def test_a_deny_comes_with_its_reasons_whatever_the_lists_say() -> None:
+    deny = {"decision": False, "context": {"reasons": [{"policy": "p", "text": "no"}], "obligations": []}}
+    checked, peer = guard(deny, Says(TokenStatus.INVALID))
+    decision = checked.check(call(token(status=LISTED)), WANTED, NOW)
+    assert (decision.answered, decision.reasons) == (True, ("no",))
+    assert len(peer.asked) == 1, "so the owner sees who tried"

@@ -13,6 +13,7 @@ from consent_service.verifier.decision import DecisionClient
 from consent_service.verifier.guard import Guard
 from consent_service.verifier.keys import ClientKey
 from consent_service.verifier.service import Authenticated, Service
+from consent_service.verifier.status import StatusLists
 
 SAMPLE = Path(__file__).resolve().parent / "sample-saft.xml"
 
@@ -30,7 +31,8 @@ def main() -> int:
     try:
         books = load(given.saft)
         holder = Authenticated(Service(given.issuer), given.client_id, ClientKey.read(given.key))
-        guard = Guard(holder, given.resource, DecisionClient(holder))
+        statuses = StatusLists(holder.service)
+        guard = Guard(holder, given.resource, DecisionClient(holder), statuses=statuses)
         app = create_app(books, guard, given.resource, given.issuer)
     except (SaftError, ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")
