@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from flask import Blueprint, g, render_template, request, url_for
 from marshmallow import ValidationError
@@ -15,6 +14,7 @@ from consent_service.grants import store
 from consent_service.ledger import store as ledger
 from consent_service.portal import (
     access,
+    activity,
     answering,
     changing,
     ending,
@@ -41,6 +41,7 @@ sign_in.add_routes(blueprint)
 sign_out.add_routes(blueprint)
 answering.add_routes(blueprint)
 logins.add_routes(blueprint)
+activity.add_routes(blueprint)
 records.add_routes(blueprint)
 changing.add_routes(blueprint)
 ending.add_routes(blueprint)
@@ -130,28 +131,6 @@ def grant_page(grant_id: str) -> str:
     ]
     return render_template(
         "grant.html", grant=page, events=[shown.event(row) for row in rows], others=len(others)
-    )
-
-
-@blueprint.get("/activity")
-@access.signed_in
-def activity() -> str:
-    right = access.acting()
-    named = request.args.get("before", type=UUID)
-    before = ledger.payload(reading(), str(named)) if named else None
-    if right and before is not None and before.owner != right.owner:
-        before = None
-    rows = (
-        ledger.payloads_of(reading(), right.owner, shown.DECISIONS, before=before, limit=PAGE + 1)
-        if right
-        else []
-    )
-    older = url_for("portal.activity", before=rows[PAGE - 1].entry_id) if len(rows) > PAGE else None
-    return render_template(
-        "activity.html",
-        events=[shown.event(row) for row in rows[:PAGE]],
-        older=older,
-        newer=url_for("portal.activity") if before is not None else None,
     )
 
 
