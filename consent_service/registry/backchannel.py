@@ -50,6 +50,12 @@ def find(session: Session, request_id: str) -> BackchannelRow | None:
     return session.get(BackchannelRow, request_id)
 
 
+def is_to_fetch(session: Session, request_id: str) -> bool:
+    """Whether the request came without a browser, and its client has not fetched the answer yet."""
+    row = session.get(BackchannelRow, request_id)
+    return row is not None and row.used_at is None
+
+
 def by_auth_req_id(session: Session, auth_req_id: str) -> BackchannelRow | None:
     """The request that an ``auth_req_id`` stands for, or None."""
     return session.scalar(

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from consent_service import keys, outbox
 from consent_service.config import Settings
 from consent_service.db import Base, Instant
-from consent_service.registry import parties, tokens
+from consent_service.registry import backchannel, logins, parties, tokens
 from consent_service.registry.login_rules import OFFLINE
 from consent_service.registry.logins import LoginRow
 from consent_service.registry.model import Client, Profile
@@ -68,8 +68,9 @@ def end(
     """End a session, in the transaction in which its person signs out.
 
     1. Each client that it signed the person in to gets a logout token, where it has an address for it.
-    2. Access tokens of these sign-ins end; what was asked for with ``offline_access`` goes on
-       (Back-Channel Logout section 2.7). Grants stay.
+    2. These sign-ins end, and with them their access tokens, codes, and what a refresh would say of the
+       person; what was asked for with ``offline_access`` goes on (Back-Channel Logout section 2.7).
+       Grants stay. What was answered without a browser and not fetched yet is still its client's.
     3. Whoever follows the person's signals is told.
     """
     of_it = ClientSessionRow.session_id == session_id
@@ -80,8 +81,8 @@ def end(
             _tell(session, settings, client, row, now)
     known = [row.sid for row in rows]
     for login in session.scalars(select(LoginRow).where(LoginRow.sid.in_(known))):
-        if OFFLINE not in login.scopes:
-            tokens.revoke_sign_in(session, login.login_id, now)
+        if OFFLINE not in login.scopes and not backchannel.is_to_fetch(session, login.login_id):
+            logins.end(session, login.login_id, now)
     session.execute(delete(ClientSessionRow).where(of_it))
     told = {row.client_id: row.sid for row in rows}
     happened(session, Happening.SIGNED_OUT, person_id, now, sessions=told)

@@ -6,6 +6,7 @@ from typing import Any
 
 import jwt
 import pytest
+from werkzeug.test import TestResponse
 
 from tests.oauth.relying import HTML, follow, returned, verified
 from tests.world import ISSUER, OWNER, REDIRECT, World, csrf
@@ -22,6 +23,18 @@ def begin(world: World, browser: Any, **changes: Any) -> Any:
 def answered(browser: Any, page: Any, **form: Any) -> dict[str, str]:
     filled = {"csrf_token": csrf(page), "answer": "approve"} | form
     return returned(follow(browser, browser.post(f"{page.request.path}/answer", data=filled)), REDIRECT)
+
+
+def userinfo(world: World, token: dict[str, Any]) -> TestResponse:
+    value = token["access_token"]
+    proof = world.bank.dpop.proof("GET", f"{ISSUER}/oauth/userinfo", world.clock.now(), value)
+    headers = {"Authorization": f"DPoP {value}", "DPoP": proof}
+    return world.app.test_client().get("/oauth/userinfo", headers=headers)
+
+
+def sign_out(browser: Any) -> None:
+    token = csrf(browser.get("/account", headers=HTML))
+    assert browser.post("/sign-out", data={"csrf_token": token}).status_code == 303
 
 
 def log_in(world: World, scope: str, **changes: Any) -> dict[str, Any]:
@@ -72,10 +85,7 @@ def test_one_answer_gives_data_and_says_who_answered_and_the_page_says_so(both_w
     claims = verified(world, token["id_token"], world.bank.client_id)
     assert claims["sub"] != OWNER
     assert world.decide(token)["decision"] is True
-    value = token["access_token"]
-    proof = world.bank.dpop.proof("GET", f"{ISSUER}/oauth/userinfo", world.clock.now(), value)
-    headers = {"Authorization": f"DPoP {value}", "DPoP": proof}
-    told = world.app.test_client().get("/oauth/userinfo", headers=headers)
+    told = userinfo(world, token)
     assert told.json == {"sub": claims["sub"], "name": "Ingrid Hauge"}
 
 
@@ -137,3 +147,33 @@ def test_a_party_s_requests_are_pushed_or_refused_on_a_page(world: World) -> Non
     answer = world.sign_in().get("/oauth/authorize", query_string=asked)
     assert answer.status_code == 400
     assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_when_the_session_ends_the_grant_goes_on_and_says_nothing_more_of_the_person(
+    both_worlds: World, lasting: bool
+) -> None:
+    """Back-Channel Logout section 2.7: what was asked for with offline_access is kept."""
+    world, browser = both_worlds, both_worlds.sign_in()
+    scope = "openid profile offline_access" if lasting else "openid profile"
+    token = world.bank.redeem(world.approve(browser, world.bank.push(scope=scope))["code"]).json
+    assert userinfo(world, token).status_code == 200
+    sign_out(browser)
+    assert (userinfo(world, token).status_code == 200) is lasting
+    form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+    again = world.bank.post("/oauth/token", form, dpop=True)
+    assert again.status_code == 200, again.text
+    assert ("id_token" in again.json) is lasting
+    assert (userinfo(world, again.json).status_code == 200) is lasting
+    assert world.decide(again.json)["decision"] is True
+
+
+def test_a_code_of_a_session_that_has_ended_says_nothing_of_the_person(world: World) -> None:
+    browser = world.sign_in()
+    alone = answered(browser, begin(world, browser, scope="openid", authorization_details=None))
+    with_data = world.approve(browser, world.bank.push(scope="openid"))
+    sign_out(browser)
+    assert world.bank.redeem(alone["code"]).json["error"] == "invalid_grant"
+    token = world.bank.redeem(with_data["code"]).json
+    assert token["grant_id"]
+    assert "id_token" not in token

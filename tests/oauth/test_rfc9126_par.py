@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from consent_service.db import writing
+from consent_service.registry import enrolment
+from consent_service.registry.store import ClientRow
 from tests.world import REDIRECT, World
 
 
@@ -91,3 +94,26 @@ def test_the_authorization_endpoint_takes_nothing_but_pushed_requests(world: Wor
     answer = world.app.test_client().get("/oauth/authorize", query_string=query)
     assert answer.status_code == 400
     assert "Location" not in answer.headers
+
+
+def test_an_answer_goes_to_no_address_that_the_client_took_out_meanwhile(world: World) -> None:
+    browser = world.sign_in()
+    path, page = world.open_request(browser, world.bank.push())
+    answered = world.answer(browser, path, page)
+    with world.app.app_context(), writing() as session:
+        row = session.get_one(ClientRow, world.bank.client_id)
+        row.redirect_uris = ["https://new.bank.example.no/callback"]
+    returned = browser.get(answered.location)
+    assert (returned.status_code, returned.location) == (400, None)
+
+
+def test_nobody_is_sent_to_a_client_that_has_ended(world: World) -> None:
+    browser = world.sign_in()
+    path, page = world.open_request(browser, world.bank.push())
+    pushed = world.bank.push()
+    answered = world.answer(browser, path, page)
+    with world.app.app_context(), writing() as session:
+        enrolment.end(session, world.bank.client_id, "the operator", world.clock.now())
+    assert browser.get(answered.location).status_code == 400
+    query = {"client_id": world.bank.client_id, "request_uri": pushed.json["request_uri"]}
+    assert browser.get("/oauth/authorize", query_string=query).status_code == 400
