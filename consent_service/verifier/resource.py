@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from consent_service.verifier.dpop import ALGORITHMS
+from consent_service.verifier.token import DETAILS_TYPE
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
@@ -28,7 +29,7 @@ def metadata(resource: str, issuer: str, name: str, *, certificates: bool) -> di
         "resource_name": name,
         "authorization_servers": [issuer],
         "bearer_methods_supported": ["header"],
-        "authorization_details_types_supported": ["business_data"],
+        "authorization_details_types_supported": [DETAILS_TYPE],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "tls_client_certificate_bound_access_tokens": certificates,
     }

@@ -15,6 +15,8 @@ from consent_service.verifier.service import Service
 ALGORITHMS = ["ES256", "PS256", "EdDSA"]
 LEEWAY = 10  # seconds
 LONGEST = 16_384  # characters
+DETAILS_TYPE = "business_data"
+"""The type of ``authorization_details`` that is understood here."""
 BINDINGS = {"jkt", "x5t#S256"}  # RFC 9449 section 6.1, RFC 8705 section 3.1
 
 
@@ -98,6 +100,8 @@ def _read(claims: dict[str, Any], now: dt.datetime) -> AccessToken:
         raise Refused("the token is bound to nothing that can be checked")
     if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
         raise Refused("the token carries no grant")
+    if details[0].get("type") != DETAILS_TYPE:
+        raise Refused("the token's grant is of another type than business data")
     names = (claims["client_id"], claims["sub"], claims.get("grant_id"), claims["jti"])
     if not all(isinstance(name, str) for name in names):
         raise Refused("the token carries no grant")
