@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,16 @@ from consent_service.addresses import NotAllowed
 from consent_service.errors import ServiceError
 from consent_service.outgoing import Outgoing, Unanswered
 from consent_service.registry import metadata, remote_keys
+from consent_service.registry.limits import TooMany
 from consent_service.registry.model import Client
 from consent_service.web.current import current
 
 MOST_BYTES = 64 * 1024
 SECONDS = 5.0
+AT_ONCE = 4
+"""Looks of one worker at one time, a quarter of its threads: who has a slow server, or many of them,
+holds up no more than these."""
+_looking = threading.BoundedSemaphore(AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,21 @@ def look_up(document: Mapping[str, Any], before: Client | None) -> Fetched | Non
        (OpenID Connect Core 1.0 section 8.1).
 
     :raises ServiceError: ``invalid_client_metadata``
+    :raises TooMany: others' addresses are looked at now; nothing was asked
     """
     kept = metadata.checked(document)
+    if not {"jwks_uri", "sector_identifier_uri"} & kept.keys():
+        _check_sector(kept, list(document.get("redirect_uris") or []))
+        return None
+    if not _looking.acquire(blocking=False):
+        raise TooMany(int(SECONDS))
+    try:
+        return _asked(kept, document, before)
+    finally:
+        _looking.release()
+
+
+def _asked(kept: Mapping[str, Any], document: Mapping[str, Any], before: Client | None) -> Fetched | None:
     redirect_uris = list(document.get("redirect_uris") or [])
     _check_sector(kept, redirect_uris)
     uri = kept.get("jwks_uri")

@@ -19,6 +19,8 @@ class Host:
     origin: str = ""
     served: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    answers: threading.Event = field(default_factory=threading.Event)
+    """Cleared, it keeps whoever asks waiting."""
 
     def serve(self, path: str, document: Any, status: int = 200, **headers: str) -> str:
         """Serve a document from now on; returns its address."""
@@ -31,10 +33,12 @@ class Host:
 def host() -> Iterator[Host]:
     """On this machine, which a service in the sandbox asks too."""
     made = Host()
+    made.answers.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             made.asked.append(self.path)
+            made.answers.wait(10)
             status, body, headers = made.served.get(self.path, (404, b"", {}))
             self.send_response(status)
             for name, value in headers.items():
@@ -52,6 +56,7 @@ def host() -> Iterator[Host]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     yield made
+    made.answers.set()
     server.shutdown()
     thread.join(timeout=5)
     server.server_close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from consent_service.db import reading, writing
 from consent_service.errors import ConfigurationError, ServiceError
+from consent_service.oauth import references
 from consent_service.registry import invitations, parties
 from consent_service.registry.invitations import Invitation
 from consent_service.registry.model import ClientRole, Profile
@@ -653,3 +655,30 @@ def test_a_certificate_is_named_in_base64url(world: World) -> None:
         jwk = public(ec.generate_private_key(ec.SECP256R1())) | {"x5t#S256": stated}
         answer = register(world, invited(world), asked(jwks={"keys": [jwk]}))
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_client_metadata")
+
+
+def test_slow_addresses_of_others_hold_up_no_more_than_a_few_at_once(world: World, host: Host) -> None:
+    """A worker has sixteen threads; a client with a slow server and time must not have them all."""
+    sector = host.serve("/sector", [REDIRECT])
+    host.answers.clear()
+    answers: list[int] = []
+
+    def one() -> None:
+        document = asked(subject_type="pairwise", sector_identifier_uri=sector)
+        answers.append(register(world, invited(world), document).status_code)
+
+    threads = [threading.Thread(target=one) for _ in range(references.AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    while len(host.asked) < references.AT_ONCE:
+        time.sleep(0.01)
+    token = invited(world)
+    late = register(world, token, asked(subject_type="pairwise", sector_identifier_uri=sector))
+    assert (late.status_code, late.headers["Retry-After"]) == (429, "5")
+    assert register(world, invited(world), asked()).status_code == 201
+    host.answers.set()
+    for thread in threads:
+        thread.join()
+    assert answers == [201] * references.AT_ONCE
+    again = register(world, token, asked(subject_type="pairwise", sector_identifier_uri=sector))
+    assert again.status_code == 201
