@@ -60,6 +60,8 @@ class Kind(StrEnum):
     GRANT_AMENDED = "grant.amended"
     GRANT_TERMINATED = "grant.terminated"
     TOKEN_EXCHANGED = "token.exchanged"
+    OFFER_MADE = "offer.made"
+    OFFER_WITHDRAWN = "offer.withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

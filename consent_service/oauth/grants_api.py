@@ -15,8 +15,8 @@ from consent_service.clock import rfc3339
 from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
-from consent_service.grants import management, receipts, store
-from consent_service.grants.model import Grant
+from consent_service.grants import management, offers, receipts, store
+from consent_service.grants.model import Grant, terms_to_json
 from consent_service.oauth import tokens
 from consent_service.oauth.server import error_response
 from consent_service.registry import callers, floods
@@ -48,6 +48,30 @@ def receipt(grant_id: str) -> Response:
             response.mimetype = receipts.MIMETYPE
             return response
     return _unknown()
+
+
+def offer(code: str) -> Response:
+    """What an owner offers this party under the link's code; looking at it takes nothing."""
+    with writing() as session:
+        client = _caller(session, tokens.GRANT_QUERY)
+        found = offers.find(session, code, now())
+        if found is not None and found.party == client.organisation.identifier:
+            document = {
+                "owner": found.terms.owner,
+                "offered_at": rfc3339(found.made_at),
+                "expires_at": rfc3339(found.expires_at),
+                "authorization_details": [terms_to_json(found.terms)],
+            }
+            return _answer(200, document)
+    return _unknown()
+
+
+def take(code: str) -> Response:
+    """Take the offer, 201: the grant is this client's, and client credentials that name it open it."""
+    with writing() as session:
+        client = _caller(session, tokens.GRANT_QUERY)
+        grant = offers.take(session, client, code, now())
+        return _answer(201, _document(session, grant))
 
 
 def revoke(grant_id: str) -> Response:

@@ -49,6 +49,13 @@ class ChangeSchema(ChoiceSchema, ShownVersion):
     """A change of a grant, made on the version that the page showed."""
 
 
+class OfferTo(Form):
+    """Whom an owner offers a grant to, and for what purpose."""
+
+    party = fields.String(required=True, validate=validate.Length(max=64))
+    purpose = fields.String(required=True, validate=validate.Length(max=64))
+
+
 class ActForSchema(Form):
     """Which business to act for."""
 

@@ -246,6 +246,8 @@ def kind_text(kind: str) -> str:
         Kind.TOKEN_EXCHANGED: gettext("A data holder asks another one for a party"),
         Kind.GRANT_EXPIRED: gettext("A grant ended, because its time was over"),
         Kind.GRANT_EXHAUSTED: gettext("A grant ended, because everything was read once"),
+        Kind.OFFER_MADE: gettext("A grant was offered"),
+        Kind.OFFER_WITHDRAWN: gettext("An offer was taken back"),
         Kind.REQUEST_REQUESTED: gettext("A request"),
         Kind.REQUEST_OPENED: gettext("A request was looked at"),
         Kind.REQUEST_DECLINED: gettext("A request was declined"),

@@ -20,6 +20,7 @@ from consent_service.portal import (
     ending,
     finding,
     logins,
+    offering,
     papers,
     records,
     shown,
@@ -46,6 +47,7 @@ records.add_routes(blueprint)
 changing.add_routes(blueprint)
 ending.add_routes(blueprint)
 papers.add_routes(blueprint)
+offering.add_routes(blueprint)
 
 
 @blueprint.get("/")

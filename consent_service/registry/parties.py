@@ -178,6 +178,13 @@ def find(session: Session, client_id: str) -> Client | None:
     return row.to_model() if row else None
 
 
+def clients(session: Session, role: ClientRole) -> list[Client]:
+    """Every client of a role, by its organisation's name and its own."""
+    rows = session.scalars(select(ClientRow).where(ClientRow.role == role).order_by(ClientRow.created_at))
+    found = [row.to_model() for row in rows]
+    return sorted(found, key=lambda one: (one.organisation.name.casefold(), one.name.casefold()))
+
+
 def organisation(session: Session, identifier: str) -> Organisation | None:
     """The organisation with this identifier (short form), or None."""
     row = session.get(OrganisationRow, identifier)

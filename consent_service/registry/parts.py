@@ -91,6 +91,12 @@ def serves(session: Session, client_id: str, owner: str) -> bool:
     return found.first() is not None
 
 
+def may_ask_about(session: Session, client_id: str, owner: str) -> bool:
+    """Whether a holder serves everybody, or this owner."""
+    part = part_of(session, client_id)
+    return part is not None and (not part.limited or serves(session, client_id, owner))
+
+
 def free_holders(session: Session) -> list[str]:
     """Holders' clients that registered no address: they may serve one that nobody registered."""
     placed = select(ResourceRow.client_id)

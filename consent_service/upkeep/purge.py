@@ -19,6 +19,7 @@ from consent_service import outbox
 from consent_service.db import Base, writing_to
 from consent_service.grants import service
 from consent_service.grants.model import Status
+from consent_service.grants.offers import OfferRow
 from consent_service.grants.store import RequestRow
 from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
@@ -78,6 +79,7 @@ ENDED: tuple[Ended, ...] = (
     Ended(BackchannelRow, BackchannelRow.expires_at, backchannel.KEPT),
     Ended(SignalRow, SignalRow.created_at, signals.KEPT),
     Ended(DeliveryRow, DeliveryRow.dead_at, outbox.KEPT),
+    Ended(OfferRow, OfferRow.expires_at, dt.timedelta(days=30)),
     # The ledger tells of requests; the rows serve pages that a person may come back to.
     Ended(
         RequestRow,
