@@ -36,8 +36,7 @@ from consent_service.registry.eid import EidBroker
 from consent_service.registry.floods import Floods
 from consent_service.registry.limits import TooMany
 from consent_service.registry.nonces import Nonces
-from consent_service.registry.registers.base import NoRegister, Register
-from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.registry.registers import together as registers
 from consent_service.registry.statements import Issuers
 from consent_service.signals.api import blueprint as signals
 from consent_service.signals.status_list import Made
@@ -94,26 +93,28 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
             settings.eid_client_id,
             settings.eid_client_secret,
             f"{settings.issuer}/sign-in/eid/callback",
+            settings.eid_country,
         ),
         Nonces.of(settings.secret_key, required=settings.dpop_nonce_required),
         Outgoing(settings.sandbox),
         Issuers.load(settings.software_issuers),
         clock=clock or SystemClock(),
-        register=_register(settings),
         agreements=book,
         readers=partial(search.readers, book=book),
     )
     if settings.mtls_ca:
         provide(app, Authorities(settings.mtls_ca))
     with app.app_context():
+        register = registers.of(settings, db.engine)
         provide(
             app,
             Sequencer.of(db.engine, settings, clock or SystemClock()),
             Made(),
-            Keeper.of(db.engine, settings, clock or SystemClock()),
+            Keeper.of(db.engine, settings, clock or SystemClock(), register),
             Courier.of(db.engine, settings, clock or SystemClock()),
             Teller(db.engine, settings, clock or SystemClock()),
             Floods.of(settings),
+            register=register,
         )
     headers.init_app(app, https=settings.issuer.startswith("https:"))
     logs.init_app(app)
@@ -144,10 +145,6 @@ def _add_nonces(app: Flask) -> None:
         if "HTTP_DPOP" in request.environ:
             response.headers["DPoP-Nonce"] = current(Nonces).make(now())
         return response
-
-
-def _register(settings: Settings) -> Register:
-    return SandboxRegister(settings.register_url) if settings.register_url else NoRegister()
 
 
 def _language() -> str | None:

@@ -539,6 +539,33 @@ def grant_history(grant_id: str, *, as_json: bool) -> None:
 
 
 @main.group()
+def register() -> None:
+    """Business registers."""
+
+
+@register.command("show")
+@click.argument("organisation")
+@clear
+def register_show(organisation: str) -> None:
+    """Show what the register says of an ORGANISATION: standing, posts, who binds it, and how old that is."""
+    from consent_service.commands import registers as command
+
+    for line in command.show(from_environ(os.environ), organisation):
+        click.echo(line)
+
+
+@register.command("check")
+@click.argument("organisations", nargs=-1)
+@clear
+def register_check(organisations: tuple[str, ...]) -> None:
+    """Look now at ORGANISATIONS, or at all that are due; who is bankrupt or gone has grants suspended."""
+    from consent_service.commands import registers as command
+
+    for line in command.check(from_environ(os.environ), organisations):
+        click.echo(line)
+
+
+@main.group()
 def signal() -> None:
     """Streams of security events to other systems."""
 

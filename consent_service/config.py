@@ -26,6 +26,22 @@ LIMIT_CLIENT, LIMIT_ADDRESS = 6_000, 12_000
 POLICIES = Path(__file__).resolve().parent.parent / "policies"
 
 
+COUNTRIES = ("NO", "SE", "DK", "FI", "IS")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterAccess:
+    """Where a country's business register is, and what opens it; URLs are without a trailing slash."""
+
+    country: str
+    url: str
+    persons_url: str = ""
+    """Where it is a second service that knows people: Finland's signatories, Iceland's procurations."""
+    token_url: str = ""
+    user: str = ""
+    secret: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the service must know before it starts; URLs are without a trailing slash."""
@@ -40,7 +56,10 @@ class Settings:
     eid_issuer: str = ""
     eid_client_id: str = ""
     eid_client_secret: str = ""
+    eid_country: str = ""
+    """The ISO 3166 country whose numbers the eID gives, where it does not say so itself."""
     register_url: str = ""
+    registers: tuple[RegisterAccess, ...] = ()
     ledger_origin: str = ""
     witnesses: tuple[str, ...] = ()
     dpop_nonce_required: bool = False
@@ -96,7 +115,9 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         eid_issuer=_url(environ, "CONSENT_EID_ISSUER"),
         eid_client_id=environ.get("CONSENT_EID_CLIENT_ID", "consent-service"),
         eid_client_secret=environ.get("CONSENT_EID_CLIENT_SECRET", ""),
+        eid_country=_eid_country(environ.get("CONSENT_EID_COUNTRY", "")),
         register_url=_url(environ, "CONSENT_REGISTER_URL"),
+        registers=tuple(one for country in COUNTRIES if (one := _register(environ, country))),
         ledger_origin=_origin(environ.get("CONSENT_LEDGER_ORIGIN", "")),
         witnesses=tuple(environ.get("CONSENT_WITNESSES", "").split()),
         dpop_nonce_required=_choice(environ, "CONSENT_DPOP_NONCE", "optional", "required") == "required",
@@ -142,6 +163,24 @@ def _issuer(value: str) -> str:
     if urlsplit(value).path.strip("/"):
         raise ConfigurationError(f"CONSENT_ISSUER must have no path: {value}")
     return value.rstrip("/")
+
+
+def _register(environ: Mapping[str, str], country: str) -> RegisterAccess | None:
+    """``CONSENT_REGISTER_NO_URL`` and its kin; credentials without an address are a mistake."""
+    name = f"CONSENT_REGISTER_{country}"
+    parts = {part: _url(environ, f"{name}_{part}") for part in ("URL", "PERSONS_URL", "TOKEN_URL")}
+    user, secret = environ.get(f"{name}_USER", ""), environ.get(f"{name}_SECRET", "")
+    if not parts["URL"]:
+        if user or secret or any(parts.values()):
+            raise ConfigurationError(f"{name}_URL is not set, and something else of {name}_… is")
+        return None
+    return RegisterAccess(country, parts["URL"], parts["PERSONS_URL"], parts["TOKEN_URL"], user, secret)
+
+
+def _eid_country(value: str) -> str:
+    if value and value not in COUNTRIES:
+        raise ConfigurationError(f"CONSENT_EID_COUNTRY must be one of {', '.join(COUNTRIES)}, not {value!r}")
+    return value
 
 
 def _origin(value: str) -> str:

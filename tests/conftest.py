@@ -6,23 +6,18 @@ import datetime as dt
 import os
 import shutil
 import sqlite3
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 
 from consent_service.commands import database
-from consent_service.sandbox.country import eid
-from consent_service.sandbox.country.__main__ import create_app as create_country
-from consent_service.sandbox.country.seed import load
 from tests import postgresql
-from tests.world import CALLBACK, EID_SECRET, World
+from tests.nations import Nation, a_country
+from tests.world import World
 
-SEED = Path(__file__).parents[1] / "consent_service" / "sandbox" / "seed.yaml"
 NOW = dt.datetime(2026, 6, 1, 12, 0, tzinfo=dt.UTC)
 
 
@@ -97,20 +92,16 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def country() -> Iterator[str]:
-    """The sandbox's eID and register over real HTTP; yields its address."""
-    relying = eid.Relying("consent-service", EID_SECRET, frozenset({CALLBACK}))
-    probe = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
-    port = probe.port
-    probe.server_close()
-    app = create_country(load(SEED), f"http://localhost:{port}/eid", relying)
-    server = make_server("127.0.0.1", port, app, threaded=True)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield f"http://localhost:{port}"
-    server.shutdown()
-    thread.join(timeout=5)
-    server.server_close()
+    """The sandbox's eID and registers over real HTTP; yields its address."""
+    with a_country() as url:
+        yield url
+
+
+@pytest.fixture
+def nation() -> Iterator[Nation]:
+    """The same for one test, which may change what its registers say."""
+    with a_country() as url:
+        yield Nation(url)
 
 
 @pytest.fixture

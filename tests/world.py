@@ -39,6 +39,7 @@ from consent_service.registry.parties import Registration
 from consent_service.verifier.dpop import DPoPKey
 from consent_service.web.current import current
 
+SEED = Path(__file__).parents[1] / "consent_service" / "sandbox" / "seed.yaml"
 ISSUER = "http://localhost"
 CALLBACK = f"{ISSUER}/sign-in/eid/callback"
 EID_SECRET = "a secret of the tests alone"

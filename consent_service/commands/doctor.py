@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import click
 import httpx2
@@ -13,13 +14,15 @@ from sqlalchemy.orm import Session
 
 from consent_service.clock import SystemClock, rfc3339
 from consent_service.commands import serve
-from consent_service.config import Settings, from_environ
+from consent_service.config import COUNTRIES, RegisterAccess, Settings, from_environ
 from consent_service.errors import ConfigurationError
 from consent_service.grants.catalogue import Catalogue, CatalogueError
 from consent_service.keys.rotation import due
 from consent_service.ledger import signing, store
 from consent_service.ledger.model import Kind
 from consent_service.policy.engine import PolicyError, PolicySet
+from consent_service.registry.registers import together as registers
+from consent_service.registry.registers.memory import Memory
 from consent_service.upkeep import turns
 from consent_service.upkeep.keeper import PURGE
 from consent_service.web.certificate_names import Authorities
@@ -43,7 +46,7 @@ def run(environ: Mapping[str, str]) -> int:
         ("policies", _policies),
         ("catalogue", _catalogue),
         ("eID broker", _eid),
-        ("business register", _register),
+        *_registers(settings),
         ("client certificates", _certificates),
     ]
     click.echo(f"ok       settings: issuer {settings.issuer}, sandbox {'on' if settings.sandbox else 'off'}")
@@ -135,9 +138,46 @@ def _certificates(settings: Settings) -> str:
     return f"{known}; with `serve --tls-cert`, else off"
 
 
-def _register(settings: Settings) -> str:
-    if not settings.register_url:
-        if settings.sandbox:
-            return "the sandbox register, started with the service"
-        raise ConfigurationError("set CONSENT_REGISTER_URL; without a register nobody can act for a business")
-    return settings.register_url
+def _registers(settings: Settings) -> list[tuple[str, Callable[[Settings], str]]]:
+    """A line for each register that is set up, and one for the countries that have none of their own."""
+    lines: list[tuple[str, Callable[[Settings], str]]] = [
+        (f"business register of {access.country}", partial(_register, access=access))
+        for access in settings.registers
+    ]
+    return [*lines, ("business register", _other_register)]
+
+
+def _register(settings: Settings, access: RegisterAccess) -> str:
+    """Where it is, what opens it, and when it answered last; nothing is asked of it here."""
+    adapter = registers.adapter_of(access)
+    opened = "by credentials" if access.user or access.secret else "open"
+    said = f"{adapter.name}, {access.url}, {opened}"
+    engine = create_engine(settings.database_url)
+    try:
+        reached = Memory(engine, settings.secret_key).reached(adapter.name)
+    except SQLAlchemyError:
+        return said  # said of the database already
+    finally:
+        engine.dispose()
+    if reached.failures:
+        since = rfc3339(reached.answered_at)[:16] if reached.answered_at else "ever"
+        raise ConfigurationError(f"{said}; {reached.failures} failures in a row, no answer since {since}")
+    return f"{said}; answered last {rfc3339(reached.answered_at)[:16]}" if reached.answered_at else said
+
+
+def _other_register(settings: Settings) -> str:
+    if settings.register_url:
+        return settings.register_url
+    if settings.sandbox and not settings.registers:
+        return "the sandbox register, started with the service"
+    missing = [one for one in COUNTRIES if one not in {access.country for access in settings.registers}]
+    if not settings.registers:
+        raise ConfigurationError(
+            "set CONSENT_REGISTER_NO_URL and its kin, or CONSENT_REGISTER_URL; "
+            "without a register nobody can act for a business"
+        )
+    return (
+        f"none for {', '.join(missing)}: nobody acts for a business there"
+        if missing
+        else "every country has one"
+    )

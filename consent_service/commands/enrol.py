@@ -15,15 +15,16 @@ from consent_service.config import Settings
 from consent_service.registry import enrolment, identifiers, invitations, parties
 from consent_service.registry.invitations import Invitation
 from consent_service.registry.model import ClientRole, Profile
-from consent_service.registry.registers.sandbox import SandboxRegister
+from consent_service.registry.registers import together as registers
 
 
 def invite(settings: Settings, options: Mapping[str, Any]) -> str:
     """Make an invitation, and its organisation known; the answer is JSON or a sentence with the token."""
     identifier, now = identifiers.parse(options["org"]), SystemClock().now()
     name, source = options["name"].strip(), "the operator"
-    if settings.register_url:
-        name, source = registered_name(SandboxRegister(settings.register_url), identifier)
+    register = registers.of(settings)
+    if register.covers(identifier):
+        name, source = registered_name(register, identifier)
     invitation = Invitation(
         ClientRole(options["role"]), identifier, Profile(options["profile"]), options["resources"]
     )

@@ -21,10 +21,11 @@ from consent_service.config import Settings
 from consent_service.grants import disputes
 from consent_service.grants.catalogue import Catalogue
 from consent_service.registry import identifiers, licences, parties, serving
+from consent_service.registry.extract import GONE
 from consent_service.registry.model import SECRET_METHODS, AuthMethod, ClientRole, Profile, Standing
 from consent_service.registry.parties import Registration
+from consent_service.registry.registers import together as registers
 from consent_service.registry.registers.base import Register
-from consent_service.registry.registers.sandbox import SandboxRegister
 from consent_service.verifier.errors import OAuthRefused, ServiceFailed
 from consent_service.verifier.keys import ClientKey
 from consent_service.verifier.service import Authenticated, Service
@@ -47,8 +48,9 @@ def client(settings: Settings, options: Mapping[str, Any]) -> str:
     jwks = _keys(options)
     secret = parties.new_secret() if method in SECRET_METHODS else ""
     identifier, (name, source) = identifiers.parse(options["org"]), (options["name"], "the operator")
-    if settings.register_url:
-        name, source = registered_name(SandboxRegister(settings.register_url), identifier)
+    register = registers.of(settings)
+    if register.covers(identifier):
+        name, source = registered_name(register, identifier)
     registration = Registration(
         role=ClientRole(options["role"]),
         name=options["name"],
@@ -191,10 +193,10 @@ def sandbox_licences(session: Session, settings: Settings, organisation: str) ->
 
 def registered_name(register: Register, identifier: str) -> tuple[str, str]:
     """The organisation's name as its register has it; what is not registered takes no part."""
-    name = register.organisation_name(identifier)
-    if name is None:
-        raise CommandError(f"{register.name} has no active organisation {identifier}")
-    return name, register.name
+    seen = register.look(identifier, SystemClock().now())
+    if seen.extract is None or seen.extract.status in GONE:
+        raise CommandError(f"{seen.source} has no active organisation {identifier}")
+    return seen.extract.name, seen.source
 
 
 def _new_key(path: Path) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 
 from consent_service.clock import rfc3339
 from consent_service.errors import ServiceError
-from consent_service.grants import agreement, service, store
+from consent_service.grants import agreement, service, store, suspensions
 from consent_service.grants.agreement import Agreements
 from consent_service.grants.bounds import DAY, bounds_of
 from consent_service.grants.model import Grant, InvalidTransition, Mode, Status, Terms, terms_to_json
 from consent_service.grants.service import Answering
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
-from consent_service.registry import parties
+from consent_service.registry import parties, watch
 
 OWNER = "owner"
 """The reason that a grant carries which its owner let rest; what others suspended, others resume."""
@@ -55,7 +55,7 @@ def amend(
 
     :param shown: the version on which the terms were made
     :raises ServiceError: ``unknown_grant``, ``opened_by_law``, ``grant_changed``,
-        ``not_your_organisation``, ``wider_than_asked``
+        ``not_your_organisation``, ``organisation_not_active``, ``wider_than_asked``
     :raises Refused: the policies say no
     """
     owner = by.right.owner
@@ -63,6 +63,7 @@ def amend(
     if terms.owner != owner or not by.right.holds(now):
         raise ServiceError("not_your_organisation", "You can't answer for this business.", status=403)
     grant = _own(session, owner, grant_id, now)
+    watch.check(session, owner, grant.party)
     if grant.version != shown or grant.status is not Status.ACTIVE:
         raise _changed(grant)
     if not terms.narrower_or_equal(until(most(session, grant), terms.access.valid_until)):
@@ -151,7 +152,8 @@ def _move(
     grant = _own(session, owner, grant_id, now)
     if grant.status is then:
         return grant
-    if grant.status is Status.SUSPENDED and grant.reason != OWNER:
+    others = then is Status.ACTIVE and suspensions.rests(session, grant)
+    if grant.status is Status.SUSPENDED and (grant.reason != OWNER or others):
         raise ServiceError(
             "suspended_by_others",
             "This grant was suspended by others, so it goes on when they say.",

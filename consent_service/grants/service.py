@@ -32,7 +32,7 @@ from consent_service.grants.model import (
 from consent_service.ledger import append as ledger
 from consent_service.ledger import store as entries
 from consent_service.ledger.model import Kind
-from consent_service.registry import parties
+from consent_service.registry import parties, watch
 from consent_service.registry.model import Client, Representation
 
 REQUEST_LIFE = dt.timedelta(minutes=30)
@@ -117,12 +117,14 @@ def approve(session: Session, request_id: str, terms: Terms, by: Answering, now:
     1. The request waits for an answer; two tabs can't both give one.
     2. The terms give nothing that was not asked for.
     3. The person represents the owner of these terms at this moment.
-    4. The grant that is to be changed is still what the person was shown.
-    5. The policies let these terms be agreed to, by this person's sign-in; the entry names the
+    4. Neither the owner nor the party is bankrupt or gone, as far as their registers told; from now on
+       both are watched.
+    5. The grant that is to be changed is still what the person was shown.
+    6. The policies let these terms be agreed to, by this person's sign-in; the entry names the
        policy set that said so.
 
     :raises ServiceError: ``unknown_request``, ``request_closed``, ``wider_than_asked``,
-        ``not_your_organisation``, ``grant_changed``
+        ``not_your_organisation``, ``organisation_not_active``, ``grant_changed``
     :raises Refused: the policies say no
     """
     person_id, right = by.person_id, by.right
@@ -133,6 +135,9 @@ def approve(session: Session, request_id: str, terms: Terms, by: Answering, now:
         raise ServiceError("wider_than_asked", "An answer can only give less than was asked for.")
     if terms.owner != right.owner or not right.holds(now):
         raise ServiceError("not_your_organisation", "You can't answer for this business.", status=403)
+    watch.check(session, right.owner, request.party)
+    for one in (right.owner, request.party):
+        watch.watch(session, one, now)
     before = _amended(session, request, right.owner, now)
     client = parties.find(session, request.client_id)
     if client is None:

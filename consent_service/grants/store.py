@@ -97,6 +97,7 @@ class GrantRow(Base):
     __table_args__ = (
         Index("ix_grant_version_owner_client_id", "owner", "client_id"),
         Index("ix_grant_version_grant_id", "grant_id"),
+        Index("ix_grant_version_party", "party", "owner"),
         # What changed lately; a grant's first version is no change.
         Index(
             "ix_grant_version_changed",
@@ -320,6 +321,18 @@ def current_of_owner(session: Session, owner: str, client_id: str | None = None)
         .order_by(GrantRow.created_at.desc(), GrantRow.grant_id)
     )
     return [row.to_model() for row in rows]
+
+
+def owners_of_party(session: Session, party: str, *, after: str = "") -> list[str]:
+    """The owners who gave a party a grant, in order, at most :data:`MOST_AT_ONCE` after the one named."""
+    query = (
+        select(GrantRow.owner)
+        .where(GrantRow.party == party, GrantRow.owner > after)
+        .distinct()
+        .order_by(GrantRow.owner)
+        .limit(MOST_AT_ONCE)
+    )
+    return list(session.scalars(query))
 
 
 def reads(session: Session, grant: Grant, data_set: str, window: dt.datetime) -> int:

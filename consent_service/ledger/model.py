@@ -62,6 +62,7 @@ class Kind(StrEnum):
     TOKEN_EXCHANGED = "token.exchanged"
     OFFER_MADE = "offer.made"
     OFFER_WITHDRAWN = "offer.withdrawn"
+    OWNER_STANDING = "owner.standing"
 
 
 @dataclass(frozen=True, slots=True)

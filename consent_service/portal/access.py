@@ -16,11 +16,11 @@ from werkzeug.wrappers import Response
 from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
-from consent_service.grants import store
+from consent_service.grants import register_events, store
 from consent_service.grants.model import SINCE_EVER, Grant
 from consent_service.grants.service import Answering
 from consent_service.portal import words
-from consent_service.registry import identifiers, people, sessions
+from consent_service.registry import identifiers, people, sessions, watch
 from consent_service.registry.login_rules import KNOWN_METHODS, SIGN_INS
 from consent_service.registry.model import Representation
 from consent_service.registry.people import Person
@@ -133,6 +133,38 @@ def answering(owner: str) -> Answering:
     return Answering(
         who.person_id if who else "", right_for(owner), how[1] if how else SINCE_EVER, words.language()
     )
+
+
+def confirm(owner: str, party: str) -> None:
+    """Ask the registers at this moment, before the person agrees to something for this owner.
+
+    1. Whether the person acts for the owner still; who has left the board is out from here on.
+    2. Whether owner and party are bankrupt or gone: what follows from that is done first.
+
+    Where a register does not answer, what it said within the hour goes on counting, as everywhere.
+    """
+    who, moment = person(), now()
+    if who is None:
+        return
+    try:
+        people.confirm(who.person_id, owner, register(), current(Settings).secret_key, moment)
+    except RegisterUnavailable:
+        structlog.get_logger().warning("not confirmed", owner=owner)
+    for identifier in (owner, party):
+        try:
+            seen = register().signatories(identifier, moment)
+        except RegisterUnavailable:
+            continue
+        if seen.extract is not None:
+            status = watch.status_of(reading(), identifier)
+            if seen.extract.status is not status:
+                register_events.told(writing, identifier, seen.extract.status, seen.source, moment)
+    forget_rights()
+
+
+def forget_rights() -> None:
+    """Look at the person's rights anew; they have changed."""
+    g.pop("rights", None)
 
 
 def acting() -> Representation | None:

@@ -14,9 +14,11 @@ from consent_service.errors import ServiceError
 from consent_service.grants import service, store
 from consent_service.grants.agreement import Refused
 from consent_service.grants.model import DeclineReason, Request, Status
-from consent_service.portal import access, changes, choosing, logins, shown, words
+from consent_service.portal import access, businesses, changes, choosing, logins, shown, words
 from consent_service.portal.schemas import AnswerSchema
 from consent_service.registry import backchannel, parties
+from consent_service.registry.limits import TooMany
+from consent_service.registry.registers.base import RegisterUnavailable
 from consent_service.web.current import now
 from consent_service.web.headers import allow_form_to
 from consent_service.web.session import BEGUN
@@ -74,6 +76,7 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
         errors["owner"] = gettext("Choose the business that you answer for.")
     if errors:
         return _page(asked, errors, form), 400
+    access.confirm(str(terms.owner), asked.party)
     by = access.answering(str(terms.owner))
     try:
         with writing() as database:
@@ -126,6 +129,7 @@ def _may_answer(asked: Request) -> None:
     if row is not None and row.person_id not in {None, who.person_id if who else ""}:
         raise ServiceError("unknown_request", gettext("There is no such request."), status=404)
     if asked.owner is not None:
+        _look_up(asked.owner)
         access.right_for(asked.owner)
     elif not access.rights():
         raise ServiceError(
@@ -133,6 +137,16 @@ def _may_answer(asked: Request) -> None:
             gettext("You are not registered as somebody who may act for a business."),
             status=403,
         )
+
+
+def _look_up(owner: str) -> None:
+    """Ask the owner's register about somebody of whom no register said yet that they act for it."""
+    if any(right.owner == owner for right in access.rights()):
+        return
+    try:
+        businesses.look_up(owner)
+    except (RegisterUnavailable, TooMany):
+        return  # then the person has no right, as before
 
 
 def _closed(asked: Request) -> tuple[str, int] | None:

@@ -104,6 +104,7 @@ def _move(how: Callable[..., Grant], grant_id: str) -> None:
 
 
 def _amend(grant: Grant, version: int, terms: Terms) -> None:
+    access.confirm(grant.owner, grant.party)
     by = access.answering(grant.owner)
     with writing() as database:
         owning.amend(database, grant.grant_id, version, terms, by, now())

@@ -14,6 +14,9 @@ def _printable(text: str) -> None:
         raise ValidationError("has a control character")
 
 
+from consent_service.config import COUNTRIES
+
+
 class Form(Schema):
     """A form's fields; what the page did not ask for (the CSRF token) is left out."""
 
@@ -60,6 +63,13 @@ class ActForSchema(Form):
     """Which business to act for."""
 
     owner = fields.String(required=True, validate=validate.Length(max=64))
+
+
+class BusinessSchema(Form):
+    """A business for which a person says that they act."""
+
+    country = fields.String(required=True, validate=validate.OneOf(COUNTRIES))
+    number = fields.String(required=True, validate=validate.Length(min=1, max=32))
 
 
 class PasskeyName(Form):

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from consent_service.db import reading
-from consent_service.grants import owning, store
+from consent_service.grants import owning, register_events, store
 from consent_service.grants.agreement import agreements
-from consent_service.grants.disputes import DISPUTE
 from consent_service.grants.model import Grant, Request, Status, Terms, terms_from_json
 from consent_service.grants.receipts import CHANGES
 from consent_service.ledger import store as ledger
@@ -203,13 +202,6 @@ def history(of: Grant) -> list[dict[str, Any]]:
         Kind.GRANT_EXPIRED: gettext("Ended, because its time was over"),
         Kind.GRANT_EXHAUSTED: gettext("Ended, because everything was read once"),
     }
-    reasoned = {
-        (Kind.GRANT_SUSPENDED, DISPUTE): gettext(
-            "Suspended, while it is disputed who may act for the business"
-        ),
-        (Kind.GRANT_RESUMED, DISPUTE): gettext("Goes on, the dispute is settled"),
-        (Kind.GRANT_SUSPENDED, owning.OWNER): gettext("Paused"),
-    }
     lines: list[dict[str, Any]] = []
     before = None
     for number, row in enumerate(reversed(rows), of.version - len(rows) + 1):  # an entry is a version
@@ -217,7 +209,7 @@ def history(of: Grant) -> list[dict[str, Any]]:
         given = terms_from_json(payload["terms"]) if "terms" in payload else None
         line = {
             "time": row.time,
-            "text": reasoned.get((Kind(row.kind), payload.get("reason", "")), texts[Kind(row.kind)]),
+            "text": words.why(Kind(row.kind), payload.get("reason")) or texts[Kind(row.kind)],
             "version": number,
             "by": _actor(payload) if payload else "",
             "changes": changes.of(before, given) if before and given else [],
@@ -240,6 +232,7 @@ def kind_text(kind: str) -> str:
         Kind.GRANT_ENDED: gettext("Access by law ended"),
         Kind.OWNER_DISPUTED: gettext("It is disputed who may act for the business"),
         Kind.OWNER_SETTLED: gettext("A dispute was settled"),
+        Kind.OWNER_STANDING: gettext("The business register tells something new of the business"),
         Kind.GRANT_REVOKED: gettext("A grant was taken back"),
         Kind.GRANT_AMENDED: gettext("A grant was changed"),
         Kind.GRANT_TERMINATED: gettext("A grant was handed back"),
@@ -263,6 +256,8 @@ def _actor(payload: dict[str, Any]) -> str:
     person = people.find(reading(), payload["actor"])
     if payload.get("reason") in {"law", "party"}:
         return str(party(payload["party"])["name"])
+    if payload["actor"] == register_events.ACTOR:
+        return gettext("the business register")
     if person is None:
         return gettext("the service")
     if "role" not in payload:

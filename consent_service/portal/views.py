@@ -16,6 +16,7 @@ from consent_service.portal import (
     access,
     activity,
     answering,
+    businesses,
     changing,
     ending,
     finding,
@@ -29,7 +30,7 @@ from consent_service.portal import (
     words,
 )
 from consent_service.portal.schemas import ActForSchema
-from consent_service.registry import floods, passkeys
+from consent_service.registry import floods, passkeys, watch
 from consent_service.web.current import now
 from consent_service.web.texts import format_datetime, gettext
 
@@ -41,6 +42,7 @@ blueprint.before_request(floods.from_here)
 sign_in.add_routes(blueprint)
 sign_out.add_routes(blueprint)
 answering.add_routes(blueprint)
+businesses.add_routes(blueprint)
 logins.add_routes(blueprint)
 activity.add_routes(blueprint)
 records.add_routes(blueprint)
@@ -62,6 +64,7 @@ def overview() -> str:
     events = ledger.payloads_of(reading(), right.owner, shown.DECISIONS, limit=LATEST)
     return render_template(
         "overview.html",
+        standing=words.standing(watch.status_of(reading(), right.owner)),
         requests=[shown.waiting(one) for one in waiting],
         sign_ins=logins.waiting(),
         grants=active,

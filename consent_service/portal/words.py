@@ -14,6 +14,10 @@ from consent_service.db import reading
 from consent_service.grants.agreement import agreements
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Access, DeclineReason, Mode, Status, Terms, Unit
+from consent_service.grants.owning import OWNER
+from consent_service.grants.suspensions import DISPUTE, PARTY_STATUS, REGISTER_EVENT
+from consent_service.ledger.model import Kind
+from consent_service.registry.extract import LegalStatus
 from consent_service.registry.model import Client, OrganisationRole
 from consent_service.web.texts import gettext, ngettext
 
@@ -56,6 +60,21 @@ def role(of: OrganisationRole) -> str:
         OrganisationRole.CHAIR: gettext("Chair of the board"),
         OrganisationRole.MANAGING_DIRECTOR: gettext("Managing director"),
         OrganisationRole.SOLE_PROPRIETOR: gettext("Sole proprietor"),
+        OrganisationRole.SIGNATORY: gettext("May sign for the business"),
+        OrganisationRole.PROCURATION_HOLDER: gettext("Holder of procuration"),
+        OrganisationRole.GENERAL_PARTNER: gettext("General partner"),
+        OrganisationRole.PARTNER: gettext("Partner"),
+        OrganisationRole.BOARD_MEMBER: gettext("Member of the board"),
+        OrganisationRole.DEPUTY_BOARD_MEMBER: gettext("Deputy member of the board"),
+        OrganisationRole.DEPUTY_MANAGING_DIRECTOR: gettext("Deputy managing director"),
+        OrganisationRole.LIQUIDATOR: gettext("Liquidator"),
+        OrganisationRole.BUSINESS_MANAGER: gettext("Business manager"),
+        OrganisationRole.DESIGNATED_REPRESENTATIVE: gettext("Designated representative"),
+        OrganisationRole.BOARD_OBSERVER: gettext("Observer in the board"),
+        OrganisationRole.CONTACT_PERSON: gettext("Contact person"),
+        OrganisationRole.AUDITOR: gettext("Auditor"),
+        OrganisationRole.ACCOUNTANT: gettext("Accountant"),
+        OrganisationRole.OTHER: gettext("Another role"),
     }[of]
 
 
@@ -126,6 +145,44 @@ def source(location: str, holder: Client | None) -> str:
     if holder is None:
         return gettext("%(host)s (not a registered data holder)", host=host)
     return gettext("%(name)s (%(host)s)", name=holder.organisation.name, host=host)
+
+
+def why(kind: Kind, reason: str | None) -> str | None:
+    """Why a grant rests or goes on, where that was nobody's word about the grant; else None."""
+    return {
+        (Kind.GRANT_SUSPENDED, DISPUTE): gettext(
+            "Suspended, while it is disputed who may act for the business"
+        ),
+        (Kind.GRANT_RESUMED, DISPUTE): gettext("Goes on, the dispute is settled"),
+        (Kind.GRANT_SUSPENDED, OWNER): gettext("Paused"),
+        (Kind.GRANT_SUSPENDED, REGISTER_EVENT): gettext(
+            "Suspended, because the business is bankrupt or gone, as the business register tells"
+        ),
+        (Kind.GRANT_RESUMED, REGISTER_EVENT): gettext(
+            "Goes on, because the business register has the business in order again"
+        ),
+        (Kind.GRANT_SUSPENDED, PARTY_STATUS): gettext(
+            "Suspended, because the party is bankrupt or gone, as the business register tells"
+        ),
+        (Kind.GRANT_RESUMED, PARTY_STATUS): gettext(
+            "Goes on, because the business register has the party in order again"
+        ),
+    }.get((kind, reason or ""))
+
+
+def standing(of: LegalStatus) -> str | None:
+    """What an owner is told of how their business stands; None where all is in order."""
+    return {
+        LegalStatus.BANKRUPT: gettext(
+            "The business register tells that this business is bankrupt. What you agreed to is suspended."
+        ),
+        LegalStatus.DISSOLVED: gettext(
+            "The business register tells that this business was dissolved. What you agreed to is suspended."
+        ),
+        LegalStatus.MERGED: gettext(
+            "The business register tells that this business was merged. What you agreed to is suspended."
+        ),
+    }.get(of)
 
 
 def status(of: Status, valid_until: dt.datetime, now: dt.datetime) -> str:

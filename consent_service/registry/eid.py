@@ -40,8 +40,11 @@ class Attempt:
 class EidBroker:
     """The eID broker at ``issuer``; an empty issuer means that none is configured."""
 
-    def __init__(self, issuer: str, client_id: str, client_secret: str, redirect_uri: str) -> None:
+    def __init__(
+        self, issuer: str, client_id: str, client_secret: str, redirect_uri: str, country: str = ""
+    ) -> None:
         self.issuer = issuer
+        self._country = country
         self._client_id = client_id
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
@@ -75,7 +78,8 @@ class EidBroker:
         1. state matches what this browser left with (RFC 6749 section 10.12).
         2. The code is redeemed with its verifier (RFC 7636 section 4.5).
         3. The ID token's signature, iss, aud, exp, iat and nonce hold (Core section 3.1.3.7).
-        4. It names a person: sub, name and pid.
+        4. It names a person: sub, name and pid; with birthdate (Core section 5.1) and ``pid_country``
+           where the broker gives them.
 
         :raises ServiceError: ``eid_failed`` or ``eid_unavailable``
         """
@@ -89,12 +93,15 @@ class EidBroker:
                 )
             claims = self._verify(str(token["id_token"]), attempt.nonce, now)
             amr = claims.get("amr")
+            born, country = claims.get("birthdate"), claims.get("pid_country") or self._country
             return NationalIdentity(
                 self.issuer,
                 str(claims["sub"]),
                 str(claims["name"]),
                 str(claims["pid"]),
                 tuple(one for one in amr if isinstance(one, str)) if isinstance(amr, list) else (),
+                dt.date.fromisoformat(str(born)) if born else None,
+                str(country) if country else None,
             )
         except httpx2.HTTPError as error:
             raise self._unavailable(error) from error

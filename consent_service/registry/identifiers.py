@@ -1,7 +1,9 @@
 """Organisation identifiers of the five countries, as ISO 6523 codes (DESIGN section 9).
 
 The short form is ``<ICD>:<number>``, for example ``0192:923609016``, with the number in
-its national form without spaces and hyphens.
+its national form without spaces and hyphens. It is the identity; a Peppol address is another
+thing (a Finnish one has EAS 0216), and an EUID is the same organisation as the European
+registers' network names it.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ class Scheme:
     country: str
     label: str
     validate: Callable[[str], str]
+    euid_register: str | None = None
+    """The register's name in an EUID; None where we found none that is documented."""
 
 
 def _danish(number: str) -> str:
@@ -52,10 +56,10 @@ def _icelandic(number: str) -> str:
 SCHEMES = {
     scheme.icd: scheme
     for scheme in (
-        Scheme("0192", "NO", "organisasjonsnummer", no_orgnr.validate),
-        Scheme("0007", "SE", "organisationsnummer", se_orgnr.validate),
-        Scheme("0184", "DK", "CVR-nummer", _danish),
-        Scheme("0212", "FI", "Y-tunnus", ytunnus.validate),
+        Scheme("0192", "NO", "organisasjonsnummer", no_orgnr.validate, "FOR"),
+        Scheme("0007", "SE", "organisationsnummer", se_orgnr.validate, "BOLREG"),
+        Scheme("0184", "DK", "CVR-nummer", _danish, "CVR"),
+        Scheme("0212", "FI", "Y-tunnus", ytunnus.validate, "FPRO"),
         Scheme("0196", "IS", "kennitala", _icelandic),
     )
 }
@@ -88,6 +92,57 @@ def _parse(text: str) -> str:
 def country_of(identifier: str) -> str:
     """The ISO 3166 country of a checked identifier."""
     return SCHEMES[identifier.partition(":")[0]].country
+
+
+def icd_of(country: str) -> str | None:
+    """The ICD under which a country's organisations are known, or None."""
+    return next((icd for icd, scheme in SCHEMES.items() if scheme.country == country), None)
+
+
+def document(identifier: str) -> dict[str, str]:
+    """A checked identifier as Peppol and the programme write it."""
+    return {"authority": AUTHORITY, "ID": identifier}
+
+
+def number_of(identifier: str) -> str:
+    """The number in the form in which its own country writes it: a Finnish one has a hyphen."""
+    icd, _, number = identifier.partition(":")
+    return f"{number[:7]}-{number[7:]}" if icd == "0212" else number
+
+
+def euid_of(identifier: str) -> str | None:
+    """The European Unique Identifier (Implementing Regulation (EU) 2021/1042, annex, section 9).
+
+    Country, register, a dot, and the number as the country writes it; None for Iceland, whose
+    register's name there we found documented nowhere.
+    """
+    scheme = SCHEMES[identifier.partition(":")[0]]
+    if scheme.euid_register is None:
+        return None
+    return f"{scheme.country}{scheme.euid_register}.{number_of(identifier)}"
+
+
+def of_euid(text: object) -> str:
+    """The short form of the organisation that an EUID names.
+
+    :raises ServiceError: ``invalid_identifier``
+    """
+    head, dot, number = text.partition(".") if isinstance(text, str) else ("", "", "")
+    for icd, scheme in SCHEMES.items():
+        if scheme.euid_register and dot and head == f"{scheme.country}{scheme.euid_register}":
+            return parse(f"{icd}:{number}")
+    raise _wrong("an EUID is written as <country><register>.<number>, for example NOFOR.923609016")
+
+
+def doubt(identifier: str) -> str | None:
+    """What makes a taken identifier look mistyped, in a sentence; None where nothing does.
+
+    Only Denmark's can: its check digit is usual and no rule.
+    """
+    icd, _, number = identifier.partition(":")
+    if icd == "0184" and not cvr.is_valid(number):
+        return f"{number} has an unusual check digit for a CVR-nummer: look again whether it is right"
+    return None
 
 
 def _wrong(sentence: str) -> ServiceError:

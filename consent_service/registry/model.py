@@ -63,11 +63,30 @@ class Standing(StrEnum):
 
 
 class OrganisationRole(StrEnum):
-    """A person's role in a business, in the words of the Nordic registers' role vocabulary."""
+    """A role in a business, by the top concepts of the programme's Nordic Role Vocabulary.
+
+    The tables and the ledger hold these names: append only. Who has several acts as the first.
+    """
 
     CHAIR = "chair"
     MANAGING_DIRECTOR = "managing_director"
     SOLE_PROPRIETOR = "sole_proprietor"
+    SIGNATORY = "signatory"
+    PROCURATION_HOLDER = "procuration_holder"
+    GENERAL_PARTNER = "general_partner"
+    PARTNER = "partner"
+    BOARD_MEMBER = "board_member"
+    DEPUTY_BOARD_MEMBER = "deputy_board_member"
+    DEPUTY_MANAGING_DIRECTOR = "deputy_managing_director"
+    LIQUIDATOR = "liquidator"
+    BUSINESS_MANAGER = "business_manager"
+    DESIGNATED_REPRESENTATIVE = "designated_representative"
+    BOARD_OBSERVER = "board_observer"
+    CONTACT_PERSON = "contact_person"
+    AUDITOR = "auditor"
+    ACCOUNTANT = "accountant"
+    OTHER = "other"
+    """Any that the vocabulary has no word for here; nobody acts by it but by a rule that names it."""
 
 
 REPRESENTATION_LIFE = dt.timedelta(hours=1)
@@ -129,6 +148,9 @@ class NationalIdentity:
     person_number: str
     amr: tuple[str, ...] = ()
     """How the broker says that it signed the person in (RFC 8176)."""
+    birth_date: dt.date | None = None
+    country: str | None = None
+    """The ISO 3166 country whose number ``person_number`` is, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +160,10 @@ class RegisteredRole:
     organisation: str
     name: str
     role: OrganisationRole
+    source: str
+    checked_at: dt.datetime
+    by_number: bool = True
+    """Whether the person is known by their national number; else by name and date of birth."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class ServedRow(Base):
 
 
 class PersonRow(Base):
-    """A person, known by the eID that introduced them. The national number is sealed."""
+    """A person, known by the eID that introduced them. National number and date of birth are sealed."""
 
     __tablename__ = "person"
 
@@ -138,6 +138,8 @@ class PersonRow(Base):
     eid_subject: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(Text)
     sealed_person_number: Mapped[str] = mapped_column(Text)
+    sealed_details: Mapped[str | None] = mapped_column(Text)
+    """Date of birth, and the country whose number it is; None for who signed in before they were kept."""
     created_at: Mapped[dt.datetime] = mapped_column(Instant)
 
     __table_args__ = (UniqueConstraint("eid_issuer", "eid_subject"),)
@@ -168,6 +170,8 @@ class RepresentationRow(Base):
     owner_name: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     checked_at: Mapped[dt.datetime] = mapped_column(Instant)
+    by_number: Mapped[bool] = mapped_column(default=True)
+    """Whether the register knows the person by their national number; else by name and date of birth."""
 
     __table_args__ = (Index("ix_representation_person_id", "person_id"),)
 

@@ -1,4 +1,4 @@
-"""The thread of every worker that looks after keys and tables; any number may run.
+"""The thread of every worker that looks after keys, tables and registers; any number may run.
 
 What a crash leaves: keys as the last step left them, a purge that another worker goes on with
 when the lease has run out.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event, Thread
+from time import monotonic
 
 import structlog
 from sqlalchemy import Engine
@@ -18,9 +20,11 @@ from sqlalchemy.orm import Session
 from consent_service.clock import Clock
 from consent_service.config import Settings
 from consent_service.db import writing_to
+from consent_service.grants import register_events
 from consent_service.keys import rotation
 from consent_service.keys.jws import generate
-from consent_service.registry import backchannel
+from consent_service.registry import backchannel, watch
+from consent_service.registry.registers.base import NoRegister, Register
 from consent_service.upkeep import turns
 from consent_service.upkeep.purge import lapse, purge
 
@@ -29,6 +33,9 @@ PURGE = "purge"
 PURGE_EVERY = dt.timedelta(minutes=10)
 PURGE_FOR = 20.0  # seconds at a time; what is left then is due again at once
 LEASE = dt.timedelta(minutes=2)
+LOOK_EVERY = dt.timedelta(minutes=1)
+LOOKS, LOOK_FOR = 50, 20.0
+"""Organisations that are looked at in one turn, and the seconds that a turn takes at most."""
 
 
 @dataclass
@@ -43,12 +50,13 @@ class Keeper:
     secret_key: str
     period: dt.timedelta | None
     clock: Clock
+    register: Register = field(default_factory=NoRegister)
     stopped: Event = field(default_factory=Event)
 
     @classmethod
-    def of(cls, engine: Engine, settings: Settings, clock: Clock) -> Keeper:
+    def of(cls, engine: Engine, settings: Settings, clock: Clock, register: Register) -> Keeper:
         """The keeper that the settings ask for."""
-        return cls(engine, settings.secret_key, settings.key_rotation, clock)
+        return cls(engine, settings.secret_key, settings.key_rotation, clock, register)
 
     def keys(self) -> None:
         """Activate the key whose time has come, announce the next one, make the one that is missing."""
@@ -88,6 +96,36 @@ class Keeper:
             )
         return deleted
 
+    def registers(self) -> int:
+        """Look at organisations whose standing is due, of one shard; returns how many were looked at.
+
+        A register that does not answer is waited for once, and its organisations come later.
+        """
+        now = self.clock.now()
+        with Session(self.engine) as session:
+            shard = next(
+                (one for one in range(watch.SHARDS) if turns.is_due(session, _shard(one), now)), None
+            )
+        if shard is None:
+            return 0
+        with writing_to(self.engine) as session:
+            if not turns.take(session, _shard(shard), now, LEASE):
+                return 0
+            waiting = watch.due(session, shard, now, LOOKS)
+        until, looked = monotonic() + LOOK_FOR, 0
+        for identifier in waiting:
+            if self.stopped.is_set() or monotonic() >= until:
+                break
+            register_events.look(
+                partial(writing_to, self.engine), self.register, identifier, self.clock.now()
+            )
+            looked += 1
+        done = self.clock.now()
+        with writing_to(self.engine) as session:
+            more = looked < len(waiting) or len(waiting) == LOOKS
+            turns.give_back(session, _shard(shard), done if more else done + LOOK_EVERY, done)
+        return looked
+
     def attempt(self, job: Callable[[], object]) -> None:
         """Do a job; whatever goes wrong is logged and tried again at the next look."""
         try:
@@ -101,9 +139,14 @@ class Keeper:
             self.attempt(self.keys)
             self.attempt(self.tables)
             self.attempt(self.pings)
+            self.attempt(self.registers)
 
     def start(self) -> Thread:
         """Run in a thread of its own, which ends with the process."""
         thread = Thread(target=self.run, name="upkeep", daemon=True)
         thread.start()
         return thread
+
+
+def _shard(number: int) -> str:
+    return f"registers-{number}"

@@ -29,6 +29,8 @@ from consent_service.registry.backchannel import BackchannelRow
 from consent_service.registry.invitations import InvitationRow
 from consent_service.registry.limits import TriesRow
 from consent_service.registry.logins import ConsentRow, LoginRow
+from consent_service.registry.registers import memory
+from consent_service.registry.registers.memory import AnswerRow
 from consent_service.registry.remote_keys import RemoteKeysRow
 from consent_service.registry.sessions import ClientSessionRow
 from consent_service.registry.store import TokenRow
@@ -73,6 +75,7 @@ ENDED: tuple[Ended, ...] = (
     Ended(ClientSessionRow, ClientSessionRow.last_at, dt.timedelta(days=30)),
     # An address that nobody has asked for so long is no client's any more.
     Ended(RemoteKeysRow, RemoteKeysRow.asked_at, dt.timedelta(days=30)),
+    Ended(AnswerRow, AnswerRow.answered_at, memory.KEPT),
     Ended(InvitationRow, InvitationRow.valid_until, dt.timedelta(days=30)),
     # A code that comes a second time ends what it gave (RFC 6749 section 4.1.2): so long it is known.
     Ended(AuthorizationRow, AuthorizationRow.begin_before, dt.timedelta(days=7)),

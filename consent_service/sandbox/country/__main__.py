@@ -1,4 +1,4 @@
-"""Run the sandbox's eID and register: ``python -m consent_service.sandbox.country``."""
+"""Run the sandbox's eID and registers: ``python -m consent_service.sandbox.country``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Flask, Response
 
 from consent_service.sandbox import serving
-from consent_service.sandbox.country import eid, register
+from consent_service.sandbox.country import denmark, desk, eid, finland, iceland, norway, register, sweden
 from consent_service.sandbox.country.seed import Country, load
 
 ON = frozenset({"1", "true", "yes", "on"})
@@ -23,9 +23,10 @@ HEADERS = {
 
 
 def create_app(country: Country, issuer: str, relying: eid.Relying) -> Flask:
-    """Both on one application."""
+    """All on one application: the programme's register, the five national ones, the desk, and the eID."""
     app = Flask(__name__, static_folder=None)
-    app.register_blueprint(register.blueprint(country))
+    for one in (register, norway, sweden, denmark, finland, iceland, desk):
+        app.register_blueprint(one.blueprint(country))
     app.register_blueprint(eid.blueprint(eid.Provider(issuer, country, relying)))
 
     @app.after_request

@@ -132,6 +132,7 @@ class Provider:
             "name": known.person.name,
             "birthdate": known.person.birthdate,
             "pid": known.person.pid,
+            "pid_country": known.person.pid.split("-")[1],
         }
         return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": "test-eid"})
 

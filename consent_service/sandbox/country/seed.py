@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+STATUSES = ("registered", "liquidation", "bankrupt", "dissolved", "merged")
+SIGNATURES = ("chair_alone", "two_members", "chair_and_member", "board")
+
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """An organisation in the register; ``status`` is registered, bankrupt or deleted."""
+    """An organisation in the register; ``status`` is one of :data:`STATUSES`.
+
+    ``signature`` are rules of :data:`SIGNATURES`, any of which binds it, beside what a sole
+    proprietor, a managing director and a holder of procuration may by their position.
+    """
 
     id: str
     name: str
     country: str
     status: str = "registered"
+    signature: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +47,42 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """Everybody, by id."""
+    """Everybody, by id; the registrar's desk may change it while it runs."""
 
-    organisations: Mapping[str, Organisation]
-    persons: Mapping[str, Person]
+    organisations: dict[str, Organisation]
+    persons: dict[str, Person]
 
     def by_pid(self, pid: str) -> Person | None:
         """The person with this national number."""
         return next((person for person in self.persons.values() if person.pid == pid), None)
+
+    def holding(self, organisation: str, *roles: str) -> list[tuple[Person, str]]:
+        """Who has a role there (one of these, where some are named), and which."""
+        return [
+            (person, role.role)
+            for person in self.persons.values()
+            for role in person.roles
+            if role.organisation == organisation and (not roles or role.role in roles)
+        ]
 
 
 def load(path: Path) -> Country:
     """Read a seed file; raises ValueError with one sentence when it can't be used."""
     try:
         document = yaml.safe_load(path.read_text())
-        organisations = [Organisation(**one) for one in document["organisations"]]
+        organisations = [
+            Organisation(**{**one, "signature": tuple(one.get("signature", ()))})
+            for one in document["organisations"]
+        ]
         persons = [
             Person(**{**one, "roles": tuple(Role(**role) for role in one["roles"])})
             for one in document["persons"]
         ]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a seed file: {error}") from error
+    for one in organisations:
+        if one.status not in STATUSES or set(one.signature) - set(SIGNATURES):
+            raise ValueError(f"{path}: {one.id} has a status or a signature rule that is none")
     known = {one.id for one in organisations}
     for person in persons:
         for role in person.roles:
