@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from consent_service.config import COUNTRIES
 from consent_service.grants.model import DeclineReason
 
 
@@ -12,9 +13,6 @@ def _printable(text: str) -> None:
         not text.isprintable()
     ):  # a database takes no NUL, UTF-8 no lone surrogate, and no reader a turned text
         raise ValidationError("has a control character")
-
-
-from consent_service.config import COUNTRIES
 
 
 class Form(Schema):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import jwt
 import pytest
 
+from consent_service.sandbox.country.seed import load
 from tests.world import CALLBACK, EID_SECRET, challenge
 
 ASKED = {
@@ -100,3 +102,63 @@ def test_the_register_knows_entities_and_rights(country: str) -> None:
     }
     assert httpx2.post(search, json={"person": "nobody"}).json() == {"signatory_rights": []}
     assert httpx2.post(search, json=[]).status_code == 400
+
+
+def test_the_register_says_who_can_bind_in_the_programme_s_words(country: str) -> None:
+    told = httpx2.get(f"{country}/register/v2/legal-entities/0192:310060011/signatory-rights").json()
+    [rule] = told["signatoryRules"]
+    assert [post["role"]["notation"] for post in rule["oneOf"]] == ["chair", "board_member"]
+    assert rule["oneOf"][0]["heldByPerson"][0]["fullName"] == "Kari Storvik"
+    assert httpx2.get(f"{country}/register/v2/legal-entities/0192:1/signatory-rights").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("organisations/0192:310028142", {"status": "asleep"}),
+        ("organisations/0192:310028142", [1]),
+        ("organisations/0192:1", {"status": "bankrupt"}),
+        ("persons/ingrid", {"roles": [{"organisation": "0192:1", "role": "chair"}]}),
+        ("persons/ingrid", {"roles": 7}),
+        ("persons/nobody", {"roles": []}),
+    ],
+)
+def test_the_registrar_s_desk_takes_nothing_that_makes_no_sense(country: str, path: str, body: Any) -> None:
+    assert httpx2.post(f"{country}/desk/{path}", json=body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "no/enhetsregisteret/api/enheter/310000000",
+        "no/enhetsregisteret/api/enheter/310000000/roller",
+        "no/fullmakt/enheter/310000000/signatur",
+        "no/fullmakt/enheter/310028142/noe",
+    ],
+)
+def test_the_norwegian_shape_has_404_for_what_it_does_not_know(country: str, path: str) -> None:
+    assert httpx2.get(f"{country}/{path}").status_code == 404
+
+
+def test_the_other_registers_ask_for_their_credentials(country: str) -> None:
+    assert httpx2.post(f"{country}/se/oauth2/token", data={"client_id": "x"}).status_code == 401
+    assert httpx2.post(f"{country}/se/organisationer", json={}).status_code == 401
+    assert httpx2.post(f"{country}/se/organisationsengagemang", json={}).status_code == 401
+    assert httpx2.post(f"{country}/dk/cvr-permanent/virksomhed/_search", json={}).status_code == 401
+    assert httpx2.get(f"{country}/is/legalentities/7112999550").status_code == 401
+    assert httpx2.get(f"{country}/is/prokura/TESTIS0001").status_code == 403
+    assert (
+        httpx2.post(
+            f"{country}/fi/NSG/Agent/LegalEntity/NonListedCompany/SignatoryRights_v1.0", json={}
+        ).status_code
+        == 404
+    )
+
+
+def test_a_seed_with_a_rule_that_is_none_is_refused(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(
+        'organisations: [{id: "0192:1", name: A, country: "NO", signature: [everybody]}]\npersons: []\n'
+    )
+    with pytest.raises(ValueError, match="signature rule"):
+        load(seed)
