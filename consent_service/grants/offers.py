@@ -25,7 +25,7 @@ from consent_service.grants.model import Grant, Status, Terms, terms_from_json, 
 from consent_service.grants.service import Answering
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
-from consent_service.registry import parties
+from consent_service.registry import parties, watch
 from consent_service.registry.model import Client, ClientRole
 
 LIFE = dt.timedelta(days=14)
@@ -68,16 +68,20 @@ def make(session: Session, party: Client, terms: Terms, by: Answering, now: dt.d
     """Offer a grant of these terms to a party's organisation; returns the offer and its secret, once.
 
     1. The person represents the owner of these terms at this moment.
-    2. The policies let these terms be agreed to, by this person's sign-in.
+    2. Neither owner nor party is bankrupt or gone, as far as their registers told.
+    3. The policies let these terms be agreed to, by this person's sign-in.
 
     :param party: one of the organisation's clients, by which the policies know it
-    :raises ServiceError: ``not_your_organisation``
+    :raises ServiceError: ``not_your_organisation``, ``organisation_not_active``
     :raises Refused: the policies say no
     """
     owner = by.right.owner
     ledger.hold(session, ledger.of_owner(owner), registry="reads")
     if terms.owner != owner or not by.right.holds(now):
         raise ServiceError("not_your_organisation", "You can't answer for this business.", status=403)
+    watch.check(session, owner, party.organisation.identifier)
+    for one in (owner, party.organisation.identifier):
+        watch.watch(session, one, now)
     agreement.check(session, party, terms, now, signed_in_at=by.signed_in_at, language=by.language)
     code = secrets.token_urlsafe(32)
     given = {
@@ -130,8 +134,8 @@ def withdraw(session: Session, owner: str, offer_id: str, person_id: str, now: d
 def take(session: Session, client: Client, code: str, now: dt.datetime) -> Grant:
     """Make the grant that was offered; it is this client's from now on.
 
-    1. The offer waits, and names the organisation of the client that takes it; whatever else is
-       wrong with a code, the answer is the same.
+    1. The offer waits, and names the organisation of the client that takes it, and neither that one nor
+       the owner is bankrupt or gone; whatever else is wrong with a code, the answer is the same.
     2. The policies still let these terms be agreed to. How fresh the owner's sign-in was is a
        question of when the offer was made, and was answered then.
     3. It is taken once, by one conditional UPDATE under the owner's lock.
@@ -143,6 +147,8 @@ def take(session: Session, client: Client, code: str, now: dt.datetime) -> Grant
     if offer is None or offer.party != client.organisation.identifier:
         raise _unknown()
     ledger.hold(session, ledger.of_owner(offer.owner), registry="reads")
+    if watch.is_gone(session, offer.owner) or watch.is_gone(session, offer.party):
+        raise _unknown()
     digest = agreement.check(session, client, offer.terms, now, signed_in_at=now)
     grant_id = str(uuid.uuid4())
     if not _end(session, offer.owner, offer.offer_id, now, grant_id=grant_id):

@@ -75,6 +75,7 @@ def offer() -> tuple[str, int] | str | Response:
         )
     if errors:
         return _second(chosen, most, errors, form), 400
+    access.confirm(str(terms.owner), chosen[0].organisation.identifier)
     by = access.answering(str(terms.owner))
     try:
         with writing() as database:
