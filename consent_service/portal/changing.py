@@ -48,7 +48,7 @@ def change(grant_id: str) -> tuple[str, int] | Response:
     except ValidationError as error:
         errors = choosing.unreadable(error)
         return _page(grant, errors or {"answer": gettext("This form can't be read.")}, form), 400
-    terms, errors = choosing.narrowed(_most(grant), filled)
+    terms, errors = choosing.narrowed(_most(grant), filled, grant.terms)
     if errors:
         return _page(grant, errors, form), 400
     try:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from consent_service.grants.model import Access, Period, Terms
 from consent_service.web.current import now
-from consent_service.web.texts import format_date, gettext
+from consent_service.web.texts import day_of, end_of, format_date, gettext
 
 DATES = ("period_from", "period_to", "valid_until")
 
@@ -36,23 +36,26 @@ def values(terms: Terms) -> dict[str, Any]:
         "datatypes": list(terms.datatypes),
         "period_from": terms.period.start.isoformat(),
         "period_to": terms.period.end.isoformat(),
-        "valid_until": terms.access.valid_until.date().isoformat(),
+        "valid_until": day_of(terms.access.valid_until).isoformat(),
         "frequency": terms.access.frequency.value if terms.access.frequency else None,
         "owner": terms.owner,
     }
 
 
-def narrowed(most: Terms, filled: Mapping[str, Any]) -> tuple[Terms, dict[str, str]]:
+def narrowed(
+    most: Terms, filled: Mapping[str, Any], present: Terms | None = None
+) -> tuple[Terms, dict[str, str]]:
     """The terms that the owner gives, and a sentence for each field that can't be meant.
 
     :param most: the most that can be given; what the form leaves out is as it says
+    :param present: what is given now, by default the most: a day left as it is keeps its moment
     """
     errors: dict[str, str] = {}
     chosen = tuple(name for name in most.datatypes if name in filled["datatypes"])
     if not chosen:
         errors["datatypes"] = gettext("Choose at least one data set.")
     period = _period(most.period, filled, errors)
-    access = _access(most.access, filled, errors)
+    access = _access(most.access, (present or most).access.valid_until, filled, errors)
     return replace(most, datatypes=chosen, period=period, access=access), errors
 
 
@@ -71,14 +74,14 @@ def _period(most: Period, filled: Mapping[str, Any], errors: dict[str, str]) -> 
     return Period(start, end)
 
 
-def _access(most: Access, filled: Mapping[str, Any], errors: dict[str, str]) -> Access:
+def _access(most: Access, ends: dt.datetime, filled: Mapping[str, Any], errors: dict[str, str]) -> Access:
     last, until, often = filled["valid_until"], most.valid_until, most.frequency
-    if last and last < until.date():
-        until = dt.datetime.combine(last, dt.time(23, 59, 59), dt.UTC)
-    if last and (last > most.valid_until.date() or until <= now()):
-        errors["valid_until"] = gettext(
-            "Access can end between today and %(last)s.", last=format_date(most.valid_until)
-        )
+    if last:
+        until = ends if last == day_of(ends) else min(until, end_of(last))
+        if last > day_of(most.valid_until) or until <= now():
+            errors["valid_until"] = gettext(
+                "Access can end between today and %(last)s.", last=format_date(most.valid_until)
+            )
     if often and filled["frequency"] is not None:
         if not 1 <= filled["frequency"] <= often.value:
             errors["frequency"] = gettext("Choose a number from 1 to %(most)s.", most=often.value)

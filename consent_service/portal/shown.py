@@ -22,7 +22,7 @@ from consent_service.portal import changes, words
 from consent_service.registry import identifiers, parties, people
 from consent_service.registry.model import Client, OrganisationRole
 from consent_service.web.current import named, now
-from consent_service.web.texts import format_date, gettext
+from consent_service.web.texts import day_of, format_date, gettext
 
 DECISIONS = (Kind.DECISION_PERMIT, Kind.DECISION_DENY)
 NO_CHANGES_BEFORE = 200
@@ -89,6 +89,7 @@ def terms(of: Terms) -> dict[str, Any]:
         "frequency": of.access.frequency.value if of.access.frequency else None,
         "frequency_text": words.unit(of.access.frequency.unit) if of.access.frequency else "",
         "valid_until": of.access.valid_until,
+        "last_day": day_of(of.access.valid_until),
         "retention_text": words.retention(of.retention),
         "onward_text": words.onward([party(one)["name"] for one in of.onward_sharing]),
         "legal_basis_text": words.legal_basis(of.legal_basis),

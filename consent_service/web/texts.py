@@ -26,3 +26,14 @@ def format_date(day: dt.date) -> str:
 def format_datetime(moment: dt.datetime) -> str:
     """A moment as people write it, in the page's time zone: 12 March 2026, 14:05."""
     return cast("str", flask_babel.format_datetime(moment, "d MMMM yyyy, HH:mm"))
+
+
+def day_of(moment: dt.datetime) -> dt.date:
+    """The day of a moment where the page's people are."""
+    return cast("dt.datetime", flask_babel.to_user_timezone(moment)).date()
+
+
+def end_of(day: dt.date) -> dt.datetime:
+    """The last second of a day where the page's people are."""
+    last = dt.datetime.combine(day, dt.time(23, 59, 59))
+    return cast("dt.datetime", flask_babel.to_utc(last)).replace(tzinfo=dt.UTC)

@@ -83,6 +83,26 @@ def test_the_owner_can_go_back_to_all_that_was_asked_for_and_to_no_more(world: W
     assert "The period can start" in refused.text
 
 
+def test_an_end_that_is_left_as_it_is_stays_to_the_second(world: World) -> None:
+    token, browser = world.grant(), world.sign_in()
+    [given] = token["authorization_details"]
+    assert change(world, browser, token["grant_id"], frequency=3).status_code == 303
+    with world.app.app_context():
+        grant = store.current(reading(), OWNER, token["grant_id"])
+    assert grant
+    assert grant.terms.access.valid_until == dt.datetime.fromisoformat(given["access"]["valid_until"])
+
+
+def test_a_day_ends_where_the_business_is(world: World) -> None:
+    token, browser = world.grant(), world.sign_in()
+    assert change(world, browser, token["grant_id"], valid_until="2027-01-15").status_code == 303
+    with world.app.app_context():
+        grant = store.current(reading(), OWNER, token["grant_id"])
+    assert grant
+    assert grant.terms.access.valid_until == dt.datetime(2027, 1, 15, 22, 59, 59, tzinfo=dt.UTC), "in Oslo"
+    assert "15 January 2027" in browser.get(f"/grants/{token['grant_id']}").text
+
+
 def test_a_change_made_on_an_older_version_changes_nothing(world: World) -> None:
     token, browser = world.grant(), world.sign_in()
     assert change(world, browser, token["grant_id"], frequency=3).status_code == 303
