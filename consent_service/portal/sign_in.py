@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import asdict
 from typing import Any
@@ -24,6 +25,7 @@ from consent_service.web.headers import allow_form_to
 from consent_service.web.texts import gettext
 
 ATTEMPT, NEXT, CHALLENGE = "eid_attempt", "next", "passkey_challenge"
+FRESH = dt.timedelta(minutes=15)
 REQUESTS, CONTINUING = "/requests/", "/oauth/authorize/"
 
 
@@ -96,6 +98,7 @@ def passkey_offer() -> str:
 def passkey_creation_options() -> Response:
     person = access.person()
     assert person is not None  # noqa: S101  (the decorator saw to it)
+    _signed_in_just_now()
     options, challenge = passkeys.creation_options(reading(), _relying_party(), person)
     session[CHALLENGE] = challenge.hex()
     return _json(options)
@@ -105,6 +108,7 @@ def passkey_creation_options() -> Response:
 def passkey_create() -> tuple[str, int]:
     person = access.person()
     assert person is not None  # noqa: S101  (the decorator saw to it)
+    _signed_in_just_now()
     challenge = bytes.fromhex(session.pop(CHALLENGE, ""))
     credential = _credential()
     try:
@@ -124,6 +128,17 @@ def passkey_create() -> tuple[str, int]:
             now=now(),
         )
     return "", 204
+
+
+def _signed_in_just_now() -> None:
+    """A new passkey outlives the session: who finds or steals one that is open must not make it theirs.
+
+    :raises ServiceError: ``sign_in_again``
+    """
+    how = access.signed_in_at()
+    if how is None or now() - how[1] > FRESH:
+        text = gettext("You signed in a while ago. Sign out and in again, then add the passkey.")
+        raise ServiceError("sign_in_again", text, status=403)
 
 
 def _page(target: str, error: str | None = None) -> str:

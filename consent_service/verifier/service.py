@@ -51,22 +51,30 @@ class Service:
     def key(self, kid: object) -> jwt.PyJWK:
         """The published key of this id; looks again for one that is not known, but not often.
 
+        A key that was seen a short while ago waits for nobody: whoever sends tokens with key ids that are
+        made up holds up no others, and can't make a key count longer than it does.
+
         :raises Refused: there is no such key
         """
         if not isinstance(kid, str):
             raise Refused("the token names no key")
+        known = self._keys.get(kid)
+        if known is not None and time.monotonic() - self._known_at < KEYS_FRESH:
+            return known
         with self._lock:
             moment = time.monotonic()
-            due = REFETCH_AFTER if kid not in self._keys else KEYS_FRESH
-            if moment - self._fetched >= due:
+            wanted = kid not in self._keys or moment - self._known_at >= KEYS_FRESH
+            if wanted and moment - self._fetched >= REFETCH_AFTER:
                 self._fetched = moment
                 try:
                     self._keys, self._known_at = self._published(), moment
                 except ServiceFailed:
-                    if kid not in self._keys or moment - self._known_at >= KEYS_KEPT:
+                    if kid not in self._keys:
                         raise
             if kid not in self._keys:
                 raise Refused("the token is signed with an unknown key")
+            if moment - self._known_at >= KEYS_KEPT:
+                raise ServiceFailed("the keys that are known are too old to count")
             return self._keys[kid]
 
     def form(

@@ -95,3 +95,18 @@ def test_an_answer_to_no_challenge_is_refused(world: World) -> None:
 @pytest.mark.parametrize("name", ["a\x00b", "a\ud800", "a\u202eb", "n" * 61])
 def test_a_passkey_has_a_name_that_can_be_kept_and_read(both_worlds: World, name: str) -> None:
     assert added(both_worlds.sign_in(), Authenticator(), name=name).status_code == 400
+
+
+def test_a_passkey_is_added_only_soon_after_signing_in(world: World) -> None:
+    """An open session that somebody finds is not made theirs for good."""
+    browser, passkey = world.sign_in(), Authenticator()
+    challenge = posted(browser, "/passkey/options").json["challenge"]
+    world.clock.advance(minutes=16)
+    refused = posted(browser, "/passkey/options")
+    assert (refused.status_code, "in again" in refused.json["detail"]) == (403, True)
+    assert posted(browser, "/passkey", passkey.create(challenge)).status_code == 403
+    other = posted(browser, "/sign-in/passkey/options").json["challenge"]
+    assert posted(browser, "/passkey", passkey.create(other)).status_code == 403
+    world.clock.advance(minutes=-16)  # the eID's clock did not go on
+    world.sign_in_again(browser)
+    assert added(browser, passkey).status_code == 204
