@@ -565,6 +565,18 @@ def register_check(organisations: tuple[str, ...]) -> None:
         click.echo(line)
 
 
+@grant.command("revoke")
+@click.argument("grant_id")
+@click.option("--channel", type=click.Choice(["phone", "letter", "in_person"]), required=True)
+@click.option("--note", required=True, help="Who said so, and how they showed who they are.")
+@clear
+def grant_revoke(grant_id: str, channel: str, note: str) -> None:
+    """Take a grant back for its owner, who said so by phone, by letter or in person."""
+    from consent_service.commands import grants as command
+
+    click.echo(command.revoke(from_environ(os.environ), grant_id, channel, note))
+
+
 @main.group()
 def signal() -> None:
     """Streams of security events to other systems."""

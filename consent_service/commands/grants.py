@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from consent_service.clock import rfc3339
+from consent_service.clock import SystemClock, rfc3339
 from consent_service.commands import CommandError
 from consent_service.commands.database import transaction
 from consent_service.config import Settings
-from consent_service.grants import store
+from consent_service.grants import owning, store
 from consent_service.grants.model import Grant, terms_to_json
 from consent_service.ledger import store as ledger
 from consent_service.ledger.model import Kind
@@ -66,3 +66,10 @@ def _told(session: Session, grant: Grant) -> dict[str, Any]:
         "entry_id": grant.entry_id,
         "terms": terms_to_json(grant.terms),
     }
+
+
+def revoke(settings: Settings, grant_id: str, channel: str, note: str) -> str:
+    """Record an owner's word that came by phone or letter; returns a sentence."""
+    with transaction(settings.database_url) as session, session.begin():
+        grant = owning.revoke_heard(session, grant_id, owning.Channel(channel), note, SystemClock().now())
+    return f"taken back at the word of {grant.owner}: {grant.party} reads nothing more under {grant_id}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
+from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
@@ -23,8 +24,17 @@ from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.registry import parties, watch
 
+OPERATOR = "operator"
 OWNER = "owner"
 """The reason that a grant carries which its owner let rest; what others suspended, others resume."""
+
+
+class Channel(StrEnum):
+    """How an owner's word reached the operator; the ledger holds these names: append only."""
+
+    PHONE = "phone"
+    LETTER = "letter"
+    IN_PERSON = "in_person"
 
 
 def suspend(session: Session, owner: str, grant_id: str, person_id: str, now: dt.datetime) -> Grant:
@@ -117,6 +127,26 @@ def revoke_all(
         for one in grants
         if one.status in {Status.ACTIVE, Status.SUSPENDED} and not one.by_law and which(one)
     ]
+
+
+def revoke_heard(session: Session, grant_id: str, channel: Channel, note: str, now: dt.datetime) -> Grant:
+    """Record that an owner took a grant back by another way than the portal; true at the next data request.
+
+    :param note: who called or wrote, and how they showed who they are; part of the entry's payload
+    :raises ServiceError: ``unknown_grant``, ``opened_by_law``, ``grant_changed``: it has ended already
+    """
+    found = store.find(session, grant_id)
+    if found is None:
+        raise ServiceError("unknown_grant", f"there is no grant {grant_id}", status=404)
+    ledger.hold(session, ledger.of_owner(found.owner))
+    grant = _own(session, found.owner, grant_id, now)
+    told = {"channel": channel.value, "note": note}
+    try:
+        return service.change(
+            session, grant, Status.REVOKED, actor=OPERATOR, reason=OWNER, now=now, told=told
+        )
+    except InvalidTransition:
+        raise _changed(grant) from None
 
 
 def most(session: Session, grant: Grant) -> Terms:

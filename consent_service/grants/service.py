@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -260,10 +262,18 @@ def revoke(session: Session, owner: str, grant_id: str, person_id: str, now: dt.
 
 
 def change(
-    session: Session, grant: Grant, status: Status, *, actor: str, reason: str, now: dt.datetime
+    session: Session,
+    grant: Grant,
+    status: Status,
+    *,
+    actor: str,
+    reason: str,
+    now: dt.datetime,
+    told: Mapping[str, str] = MappingProxyType({}),
 ) -> Grant:
     """Write a grant's next version; the caller holds the owner's lock and gives its present one.
 
+    :param told: what else the entry is to say
     :raises InvalidTransition: the life cycle has no such arrow
     """
     check_transition(grant.status, status)
@@ -271,7 +281,7 @@ def change(
     entry = ledger.append(
         session,
         Kind.GRANT_ACTIVATED if first_time else KINDS[status],
-        {"actor": actor, "reason": reason, "party": grant.party, "client_id": grant.client_id},
+        {"actor": actor, "reason": reason, "party": grant.party, "client_id": grant.client_id, **told},
         now=now,
         owner=grant.owner,
         grant_id=grant.grant_id,

@@ -212,7 +212,7 @@ def history(of: Grant) -> list[dict[str, Any]]:
             "time": row.time,
             "text": words.why(Kind(row.kind), payload.get("reason")) or texts[Kind(row.kind)],
             "version": number,
-            "by": _actor(payload) if payload else "",
+            "by": words.channel(payload.get("channel")) or (_actor(payload) if payload else ""),
             "changes": changes.of(before, given) if before and given else [],
             "entry_id": row.entry_id,
         }

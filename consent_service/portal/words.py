@@ -14,7 +14,7 @@ from consent_service.db import reading
 from consent_service.grants.agreement import agreements
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Access, DeclineReason, Mode, Status, Terms, Unit
-from consent_service.grants.owning import OWNER
+from consent_service.grants.owning import OWNER, Channel
 from consent_service.grants.suspensions import DISPUTE, PARTY_STATUS, REGISTER_EVENT
 from consent_service.ledger.model import Kind
 from consent_service.registry.extract import LegalStatus
@@ -209,6 +209,15 @@ def decline_reasons() -> dict[str, str]:
         DeclineReason.NOT_NEEDED.value: gettext("I don't need this"),
         DeclineReason.UNKNOWN_PARTY.value: gettext("I don't know who asks"),
     }
+
+
+def channel(of: str | None) -> str:
+    """By whom something was done that an owner said elsewhere than here; "" where it was done here."""
+    return {
+        Channel.PHONE.value: gettext("the operator, at your word by phone"),
+        Channel.LETTER.value: gettext("the operator, at your word by letter"),
+        Channel.IN_PERSON.value: gettext("the operator, at your word in person"),
+    }.get(of or "", "")
 
 
 def unit(of: Unit) -> str:

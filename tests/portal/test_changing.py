@@ -8,10 +8,12 @@ import threading
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from consent_service.db import reading, writing
+from consent_service.cli import main
+from consent_service.db import db, reading, writing
 from consent_service.grants import disputes, store
 from consent_service.ledger.store import PayloadRow
 from consent_service.policy.engine import PolicySet
@@ -267,3 +269,25 @@ def test_what_an_owner_changed_follows_from_the_ledger_alone(both_worlds: World)
     world.sequence()
     done = run(world)
     assert done.exit_code == 0, done.output
+
+
+def test_a_word_by_phone_is_recorded_as_such_and_true_at_the_next_read(both_worlds: World) -> None:
+    """There must be more than one way to withdraw, and the record must say which it was (CDR #329)."""
+    world = both_worlds
+    token = world.grant()
+    with world.app.app_context():
+        url = db.engine.url.render_as_string(hide_password=False)
+    command = ["grant", "revoke", token["grant_id"], "--channel", "phone", "--note", "Ingrid called back"]
+    environ = {
+        "CONSENT_DATABASE_URL": url,
+        "CONSENT_SECRET_KEY": "k" * 40,
+        "CONSENT_ISSUER": "http://localhost",
+    }
+    done = CliRunner().invoke(main, command, env=environ)
+    assert done.exit_code == 0, done.output
+    assert world.decide(token)["decision"] is False
+    page = world.sign_in().get(f"/grants/{token['grant_id']}").text
+    assert "the operator, at your word by phone" in page
+    again = CliRunner().invoke(main, command, env=environ)
+    assert again.exit_code == 1
+    assert "has changed meanwhile" in again.output
