@@ -289,5 +289,5 @@ def test_a_word_by_phone_is_recorded_as_such_and_true_at_the_next_read(both_worl
     page = world.sign_in().get(f"/grants/{token['grant_id']}").text
     assert "the operator, at your word by phone" in page
     again = CliRunner().invoke(main, command, env=environ)
-    assert again.exit_code == 1
+    assert again.exit_code == 2
     assert "has changed meanwhile" in again.output
