@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed-run
 INSTALLED_DEV := $(VENV)/installed-dev
 SOURCES := consent_service tests migrations benchmarks docs wsgi.py
 
-.PHONY: demo test run install install-dev lint types contracts unit coverage story torture bench bench-ledger conformance lock clean
+.PHONY: demo test run install install-dev lint types contracts unit coverage story torture bench bench-ledger conformance messages lock clean
 
 demo: install
 	@$(BIN)/consent-service demo
@@ -94,6 +94,10 @@ bench: install-dev
 
 conformance: install-dev
 	$(BIN)/python docs/conformance.py
+
+# Brings the translations up to the code: new sentences stand there untranslated, gone ones are taken out.
+messages: install-dev
+	$(BIN)/python -m tests.portal.messages
 
 lock:
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools

@@ -44,16 +44,14 @@ from consent_service.signals.status_list import blueprint as status_lists
 from consent_service.signals.teller import Teller
 from consent_service.transparency.api import blueprint as transparency
 from consent_service.upkeep.keeper import Keeper
-from consent_service.web import headers, logs
+from consent_service.web import headers, languages, logs, texts
 from consent_service.web.certificate_names import Authorities
 from consent_service.web.current import current, now, provide
 from consent_service.web.session import ServerSessions
-from consent_service.web.texts import format_date, format_datetime
 from consent_service.web.texts import gettext as _
 
 LARGEST_BODY = 256 * 1024  # bytes; the largest form and the largest question are far below
 CONNECTIONS = 20  # kept open by a worker: one for each of its threads, the sequencer's, some to spare
-LANGUAGES = ["en"]
 MIGRATIONS = "migrations"
 
 
@@ -82,7 +80,13 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     db.init_app(app)
     Migrate(app, db, directory=MIGRATIONS)
-    Babel(app, locale_selector=_language, timezone_selector=access.time_zone)
+    Babel(
+        app,
+        configure_jinja=False,
+        locale_selector=languages.of_request,
+        timezone_selector=access.time_zone,
+    )
+    texts.init_app(app)
     book = Rulebook(from_directory(settings.policy_dir))
     provide(
         app,
@@ -130,12 +134,19 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         csrf.exempt(machine_edge)
         app.register_blueprint(machine_edge)
     app.register_blueprint(portal)
-    app.jinja_env.filters.update(date=format_date, datetime=format_datetime)
     app.context_processor(lambda: {"sandbox": settings.sandbox})
     _add_operations(app)
     _add_error_pages(app)
     _add_nonces(app)
+    _add_language(app)
     return app
+
+
+def _add_language(app: Flask) -> None:
+    @app.after_request
+    def say_the_language(response: Response) -> Response:
+        languages.declare(response, texts.language())
+        return response
 
 
 def _add_nonces(app: Flask) -> None:
@@ -145,10 +156,6 @@ def _add_nonces(app: Flask) -> None:
         if "HTTP_DPOP" in request.environ:
             response.headers["DPoP-Nonce"] = current(Nonces).make(now())
         return response
-
-
-def _language() -> str | None:
-    return request.accept_languages.best_match(LANGUAGES)
 
 
 def _add_operations(app: Flask) -> None:
@@ -172,7 +179,7 @@ def _add_error_pages(app: Flask) -> None:
     @app.errorhandler(ServiceError)
     def service_error(error: ServiceError) -> Response:
         structlog.get_logger().info("refused", error=error.code, problem=error.detail or None)
-        response = app.make_response(_error(error.status, _title(error.status), error.description))
+        response = app.make_response(_error(error.status, _title(error.status), _(error.description)))
         if isinstance(error, TooMany):
             g.failed = True  # nobody is looked up for a page that says to wait
             response.headers["Retry-After"] = str(error.retry_after)
@@ -185,7 +192,11 @@ def _add_error_pages(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         status = error.code or 500
-        body, _status = _error(status, error.name, _title(status))
+        body, _status = (
+            (_page(status, _title(status), _advice(status)), status)
+            if _reads_pages()
+            else _problem(status, error.name, _title(status))
+        )
         response = app.make_response((body, status))
         for name, value in error.get_headers():
             if name.lower() not in {"content-type", "content-length"}:  # a 405 keeps its Allow
@@ -217,17 +228,27 @@ def _title(status: int) -> str:
     )
 
 
+def _advice(status: int) -> str:
+    if status in {404, 405}:
+        return _("Check the address, or go on from the overview.")
+    return _("Go back, load the page again, and try once more.")
+
+
 def _error(status: int, title: str, text: str) -> tuple[Response | str, int]:
     """A page for whoever reads pages, a problem for everybody else."""
-    if (
-        request.is_json
-        or not request.accept_mimetypes.accept_html
-        or "text/html" not in request.headers.get("Accept", "")
-    ):
-        response = jsonify(type="about:blank", title=title, status=status, detail=text)
-        response.mimetype = "application/problem+json"
-        return response, status
-    return _page(status, title, text), status
+    if _reads_pages():
+        return _page(status, title, text), status
+    return _problem(status, title, text)
+
+
+def _reads_pages() -> bool:
+    return not request.is_json and "text/html" in request.headers.get("Accept", "")
+
+
+def _problem(status: int, title: str, text: str) -> tuple[Response, int]:
+    response = jsonify(type="about:blank", title=title, status=status, detail=text)
+    response.mimetype = "application/problem+json"
+    return response, status
 
 
 def _page(status: int, title: str, text: str) -> str:

@@ -23,5 +23,10 @@ class ServiceError(Exception):
         self.detail = detail
 
 
+def said(sentence: str) -> str:
+    """A sentence that a person may read: marked so that it is translated, which happens where it is shown."""
+    return sentence
+
+
 class ConfigurationError(Exception):
     """A setting that stops the start; the message says which and what to do."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from consent_service.errors import ServiceError
+from consent_service.errors import ServiceError, said
 from consent_service.ledger import store, tree
 from consent_service.ledger.checkpoint import unverified
 from consent_service.ledger.proof import Bundle
@@ -15,7 +15,7 @@ class NotYet(ServiceError):
     """The entry is durable and has no place in a published tree yet; within a second it has."""
 
     def __init__(self) -> None:
-        sentence = "This entry is recorded and gets its place in the tree within a second. Ask again."
+        sentence = said("This entry is recorded and gets its place in the tree within a second. Ask again.")
         super().__init__("not_yet", sentence, status=503)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, Text, fu
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
-from consent_service.errors import ServiceError
+from consent_service.errors import ServiceError, said
 from consent_service.ledger.model import SALT_BYTES, Kind
 from consent_service.ledger.tiles import ReadTile
 
@@ -242,5 +242,5 @@ class LedgerHalted(ServiceError):
     """The log takes no entries, so nothing can be permitted or changed; the detail says why."""
 
     def __init__(self, reason: str) -> None:
-        sentence = "The ledger takes no entries at the moment, so nothing was changed."
+        sentence = said("The ledger takes no entries at the moment, so nothing was changed.")
         super().__init__("ledger_halted", sentence, status=503, detail=reason)

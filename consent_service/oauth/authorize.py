@@ -29,7 +29,7 @@ from consent_service.registry.browser_logins import Place
 from consent_service.registry.login_rules import Step
 from consent_service.registry.logins import LoginRow, LoginStatus
 from consent_service.web.current import current, now
-from consent_service.web.session import BEGUN, PERSON
+from consent_service.web.session import ASKED_LANGUAGE, BEGUN, PERSON
 
 CODE_LIFE = dt.timedelta(seconds=60)  # FAPI 2.0 section 5.3.2.2
 MOST_BEGUN = 20  # that one browser may have under way
@@ -62,6 +62,7 @@ def begin() -> Response:
         )
     begun = [one for one in browser.get(BEGUN, []) if one != row.request_id]
     browser[BEGUN] = [*begun, row.request_id][-MOST_BEGUN:]
+    browser[ASKED_LANGUAGE] = row.parameters.get("language")
     request_id = row.request_id
     if logins.find(reading(), request_id) is not None:
         with writing() as session:
@@ -183,4 +184,5 @@ def _send_back(row: AuthorizationRow, answer: dict[str, str]) -> Response:
 
 def _leave(request_id: str, back: Back, answer: dict[str, str]) -> Response:
     browser[BEGUN] = [one for one in browser[BEGUN] if one != request_id]
+    browser.pop(ASKED_LANGUAGE, None)
     return redirect(answer_url(reading(), current(Settings), back, answer, now()), 303)

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from consent_service.config import Settings
 from consent_service.db import writing
-from consent_service.errors import ServiceError
+from consent_service.errors import ServiceError, said
 from consent_service.grants import agreement
 from consent_service.oauth import checks, jarm
 from consent_service.oauth.answers import Back, answer_url
@@ -22,7 +22,7 @@ from consent_service.registry import parties
 from consent_service.web.current import current, now
 
 LONGEST_PARAMETER = 8000
-UNKNOWN = "This link is not valid. Please start again where you came from."
+UNKNOWN = said("This link is not valid. Please start again where you came from.")
 
 
 def ask() -> Response:

@@ -18,7 +18,7 @@ from consent_service.oauth.answers import with_query
 from consent_service.oauth.checks import STATE_LENGTH
 from consent_service.registry import parties
 from consent_service.registry.model import Client
-from consent_service.web import signed
+from consent_service.web import languages, signed
 from consent_service.web.current import current
 from consent_service.web.session import LOGOUT
 
@@ -61,6 +61,8 @@ def begin() -> Response:
     said = {"client_id": hint["aud"], "sid": hint.get("sid")} if hint else {}
     if target is not None and hint is not None:
         said["to"] = with_query(target, {"state": state}) if state else target
+    if language := languages.first(asked.get("ui_locales", "").split()):
+        said["language"] = language
     token = signed.close(settings.secret_key, LOGOUT, said)
     return redirect(url_for("portal.sign_out_page", asked=token), 303)
 
@@ -74,5 +76,9 @@ def _client(session: Session, stated: str | None, hinted: str | None) -> Client 
     return parties.find(session, client_id) if client_id.isprintable() else None
 
 
-def _wrong(sentence: str) -> ServiceError:
-    return ServiceError("invalid_request", f"You are still signed in. {sentence}")
+def _wrong(detail: str) -> ServiceError:
+    return ServiceError(
+        "invalid_request",
+        "You are still signed in: the link that was to sign you out is not valid.",
+        detail=detail,
+    )

@@ -22,8 +22,8 @@ from consent_service.registry.login_rules import SCOPES, SIGN_INS, acr_of
 from consent_service.registry.metadata import ISSUED
 from consent_service.registry.model import CERTIFICATE_METHODS, AuthMethod
 from consent_service.web.certificate import mtls_aliases
+from consent_service.web.languages import LANGUAGES
 
-LANGUAGES = ["en"]
 TOKEN_CLAIMS = ("iss", "aud", "exp", "iat", "nonce", "at_hash", "sid")
 
 
@@ -103,7 +103,7 @@ def _openid(settings: Settings, base: str) -> dict[str, Any]:
         "claims_parameter_supported": True,
         "request_parameter_supported": False,  # at the authorization endpoint; signed requests are pushed
         "request_uri_parameter_supported": False,
-        "ui_locales_supported": LANGUAGES,
+        "ui_locales_supported": list(LANGUAGES),
         "backchannel_token_delivery_modes_supported": ["poll", "ping"],
         "backchannel_authentication_request_signing_alg_values_supported": ALGORITHMS,
         "backchannel_user_code_parameter_supported": False,

@@ -1,6 +1,7 @@
 """What an authorization request says beyond OAuth (OpenID Connect Core sections 3.1.2.1 and 5.5).
 
-``display``, ``ui_locales`` and ``claims_locales`` are accepted; the page speaks the browser's language.
+``display`` and ``claims_locales`` are accepted and change nothing. ``ui_locales`` is kept beside the
+authorization (:mod:`~consent_service.oauth.taken`): its pages speak the first of them that we have.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import uuid
+from typing import Any
 
 from consent_service.grants import agreement
 from consent_service.grants import service as grants
@@ -15,6 +16,7 @@ from consent_service.oauth.checks import Ask
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.registry import logins
 from consent_service.registry.tokens import digest
+from consent_service.web import languages
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 LIFE = dt.timedelta(seconds=300)  # to begin with; FAPI 2.0 section 5.3.2.2 wants under 600 s
@@ -44,10 +46,17 @@ def take_in(ask: Ask, jkt: str | None = None) -> str:
             response_mode=given.get("response_mode", "query"),
             state=given.get("state"),
             scope=" ".join(ask.scopes),
-            parameters={"resource": list(ask.resources)} if ask.resources else {},
+            parameters=_kept(ask),
             code_challenge=given.get("code_challenge"),
             jkt=jkt,
             begin_before=ask.now + LIFE,
         )
     )
     return request_uri
+
+
+def _kept(ask: Ask) -> dict[str, Any]:
+    """What else counts later: the resources, and the language of the pages."""
+    kept: dict[str, Any] = {"resource": list(ask.resources)} if ask.resources else {}
+    language = languages.first(ask.parameters.get("ui_locales", "").split())
+    return kept | ({"language": language} if language else {})

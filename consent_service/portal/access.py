@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, ParamSpec, cast
 from urllib.parse import quote, urlsplit
 
+import flask_babel
 import structlog
 from flask import g, redirect, request, session, url_for
 from werkzeug.wrappers import Response
@@ -26,7 +27,15 @@ from consent_service.registry.model import Representation
 from consent_service.registry.people import Person
 from consent_service.registry.registers.base import Register, RegisterUnavailable
 from consent_service.web.current import current, named, now
-from consent_service.web.session import BEGUN, PERSON, SESSION_ID, SIGNED_IN, ServerSession
+from consent_service.web.session import (
+    ASKED_LANGUAGE,
+    BEGUN,
+    LANGUAGE,
+    PERSON,
+    SESSION_ID,
+    SIGNED_IN,
+    ServerSession,
+)
 from consent_service.web.texts import gettext
 
 P = ParamSpec("P")
@@ -49,6 +58,8 @@ def sign_in(person_id: str, how: str, amr: Sequence[str] = ()) -> None:
     """
     browser = cast("ServerSession", session)
     if browser.get(PERSON) != person_id:
+        if PERSON in browser:
+            _leave_the_language(browser)
         _end()
         browser[SESSION_ID] = str(uuid.uuid4())
     browser.renew()
@@ -56,6 +67,7 @@ def sign_in(person_id: str, how: str, amr: Sequence[str] = ()) -> None:
     methods = [*SIGN_INS[how][1], *(one for one in amr if one in KNOWN_METHODS)]
     browser[SIGNED_IN] = {"how": how, "at": now().isoformat(), "amr": methods, "id": str(uuid.uuid4())}
     browser.pop(OWNER, None)
+    _speak(browser, person_id)
 
 
 def sign_out() -> None:
@@ -66,10 +78,27 @@ def sign_out() -> None:
     _end()
     browser = cast("ServerSession", session)
     browser.renew()
-    begun = browser.get(BEGUN)
+    _leave_the_language(browser)
+    kept = {name: browser[name] for name in (BEGUN, ASKED_LANGUAGE) if browser.get(name)}
     browser.clear()
-    if begun:
-        browser[BEGUN] = begun
+    browser.update(kept)
+
+
+def _speak(browser: ServerSession, person_id: str) -> None:
+    """Go on in the person's language; what they chose before they signed in counts from now on."""
+    who = people.find(reading(), person_id)
+    if LANGUAGE in browser:
+        with writing() as database:
+            people.speak(database, person_id, browser[LANGUAGE])
+    elif who and who.language:
+        browser[LANGUAGE] = who.language
+    flask_babel.refresh()
+
+
+def _leave_the_language(browser: ServerSession) -> None:
+    """The pages go on in the language of the one who leaves; whoever comes next has not chosen it."""
+    if LANGUAGE in browser:
+        browser[ASKED_LANGUAGE] = browser.pop(LANGUAGE)
 
 
 def _end() -> None:
@@ -110,7 +139,7 @@ def right_for(owner: str | None) -> Representation:
     for right in rights():
         if right.owner == owner:
             return right
-    raise ServiceError("not_your_organisation", "You can't act for this business.", status=403)
+    raise ServiceError("not_your_organisation", gettext("You can't act for this business."), status=403)
 
 
 def own_grant(grant_id: str) -> Grant:

@@ -41,7 +41,7 @@ def act_for_another() -> Response:
     try:
         found = look_up(owner)
     except RegisterUnavailable as error:
-        flash(error.description, "error")
+        flash(gettext(error.description), "error")
         return access.go(url_for("portal.account"))
     if not found:
         flash(

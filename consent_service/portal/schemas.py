@@ -6,6 +6,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from consent_service.config import COUNTRIES
 from consent_service.grants.model import DeclineReason
+from consent_service.web.languages import LANGUAGES
 
 
 def _printable(text: str) -> None:
@@ -68,6 +69,13 @@ class BusinessSchema(Form):
 
     country = fields.String(required=True, validate=validate.OneOf(COUNTRIES))
     number = fields.String(required=True, validate=validate.Length(min=1, max=32))
+
+
+class LanguageChoice(Form):
+    """Which language the pages speak, and the page that it was chosen on."""
+
+    language = fields.String(required=True, validate=validate.OneOf(list(LANGUAGES)))
+    next = fields.String(load_default="")
 
 
 class PasskeyName(Form):

@@ -66,7 +66,7 @@ def eid_callback() -> Response | tuple[str, int]:
         identity = current(EidBroker).finish(Attempt(**left_with), request.url, moment)
         person = people.introduce(identity, access.register(), current(Settings).secret_key, moment)
     except ServiceError as error:
-        return _page(target, error.description), error.status
+        return _page(target, gettext(error.description)), error.status
     access.sign_in(person.person_id, "eid", identity.amr)
     if target.startswith(CONTINUING) or passkeys.list_of(reading(), person.person_id):
         return access.go(target)  # a sign-in on the way to somebody else is no moment for an offer

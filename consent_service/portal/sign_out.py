@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import flask_babel
 from flask import Blueprint, flash, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
@@ -15,7 +16,7 @@ from consent_service.registry import parties, sessions
 from consent_service.web import signed
 from consent_service.web.current import current
 from consent_service.web.headers import allow_form_to
-from consent_service.web.session import LOGOUT, SESSION_ID
+from consent_service.web.session import ASKED_LANGUAGE, LOGOUT, SESSION_ID
 from consent_service.web.texts import gettext
 
 WAITS = 3600  # seconds that the question stays open
@@ -31,6 +32,9 @@ def sign_out_page() -> str | Response:
     """Ask, and say what signing out does not end; who is signed out already is sent on."""
     text = request.args.get("asked", "")
     asked = _asked(text)
+    if asked.get("language"):
+        session[ASKED_LANGUAGE] = asked["language"]
+        flask_babel.refresh()
     client = parties.find(reading(), asked["client_id"]) if asked.get("client_id") else None
     if access.person() is None:
         return access.go(asked["to"]) if asked.get("to") else _signed_out()

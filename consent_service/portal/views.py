@@ -20,6 +20,7 @@ from consent_service.portal import (
     changing,
     ending,
     finding,
+    language,
     logins,
     offering,
     papers,
@@ -32,6 +33,7 @@ from consent_service.portal import (
 from consent_service.portal.schemas import ActForSchema
 from consent_service.registry import floods, passkeys, watch
 from consent_service.web.current import now
+from consent_service.web.languages import LANGUAGES
 from consent_service.web.texts import format_datetime, gettext
 
 PAGE = 25
@@ -48,6 +50,7 @@ activity.add_routes(blueprint)
 records.add_routes(blueprint)
 changing.add_routes(blueprint)
 ending.add_routes(blueprint)
+language.add_routes(blueprint)
 papers.add_routes(blueprint)
 offering.add_routes(blueprint)
 
@@ -144,9 +147,9 @@ def grant_page(grant_id: str) -> str:
 def account() -> str:
     person = access.person()
     how = access.signed_in_at()
-    texts = {"eid": gettext("with your eID"), "passkey": gettext("with a passkey")}
+    ways = {"eid": gettext("with your eID"), "passkey": gettext("with a passkey")}
     sign_in_text = (
-        gettext("You signed in %(how)s on %(time)s.", how=texts[how[0]], time=format_datetime(how[1]))
+        gettext("You signed in %(how)s on %(time)s.", how=ways[how[0]], time=format_datetime(how[1]))
         if how
         else ""
     )
@@ -160,11 +163,12 @@ def account() -> str:
 
 @blueprint.app_context_processor
 def globals_of_every_page() -> dict[str, Any]:
+    everywhere = {"lang": words.language(), "languages": LANGUAGES, "this_page": language.this_page}
     if request.blueprint != "portal" or g.get("failed"):
-        return {"person": None, "organisations": [], "owner": None, "lang": words.language()}
+        return {"person": None, "organisations": [], "owner": None, **everywhere}
     right = access.acting() if access.person() else None
     return {
-        "lang": words.language(),
+        **everywhere,
         "person": access.person(),
         "organisations": [access.as_organisation(one) for one in access.rights()],
         "owner": access.as_organisation(right) if right else None,

@@ -19,6 +19,7 @@ from consent_service.grants.suspensions import DISPUTE, PARTY_STATUS, REGISTER_E
 from consent_service.ledger.model import Kind
 from consent_service.registry.extract import LegalStatus
 from consent_service.registry.model import Client, OrganisationRole
+from consent_service.web import texts
 from consent_service.web.texts import gettext, ngettext
 
 TIME_ZONES = {
@@ -44,8 +45,7 @@ def reason(recorded: Mapping[str, str]) -> str:
 
 def language() -> str:
     """The language of this page, as the catalogue names it."""
-    locale = get_locale()
-    return str(locale.language) if locale else "en"
+    return texts.language()
 
 
 def country(code: str) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
-from consent_service.errors import ServiceError
+from consent_service.errors import ServiceError, said
 from consent_service.registry.tokens import digest
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -48,7 +48,8 @@ class TooMany(ServiceError):
     """429: tried too often; ``retry_after`` in seconds (RFC 6585 section 4)."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("temporarily_unavailable", "Too many attempts: wait, then try again.", status=429)
+        sentence = said("Too many attempts: wait, then try again.")
+        super().__init__("temporarily_unavailable", sentence, status=429)
         self.retry_after = retry_after
 
 

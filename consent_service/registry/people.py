@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from consent_service.db import lock, reading, writing
@@ -30,10 +30,11 @@ USE, DETAILS = "national-number", "national-details"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A human who signs in; the name is the eID's."""
+    """A human who signs in; the name is the eID's, the language is the one that they chose, if they did."""
 
     person_id: str
     name: str
+    language: str | None = None
 
 
 def introduce(identity: NationalIdentity, register: Register, secret_key: str, now: dt.datetime) -> Person:
@@ -60,13 +61,18 @@ def introduce(identity: NationalIdentity, register: Register, secret_key: str, n
         row.sealed_details = Seal(secret_key, DETAILS).close(_details(identity))
         session.flush()
         _replace_roles(session, row, found, secret_key)
-        return Person(row.person_id, row.name)
+        return Person(row.person_id, row.name, row.language)
 
 
 def find(session: Session, person_id: str) -> Person | None:
     """The person with this id, or None."""
     row = session.get(PersonRow, person_id)
-    return Person(row.person_id, row.name) if row else None
+    return Person(row.person_id, row.name, row.language) if row else None
+
+
+def speak(session: Session, person_id: str, language: str) -> None:
+    """Remember the language that a person chose (BCP 47)."""
+    session.execute(update(PersonRow).where(PersonRow.person_id == person_id).values(language=language))
 
 
 def refresh(person_id: str, register: Register, secret_key: str, now: dt.datetime) -> None:

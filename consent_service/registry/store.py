@@ -141,6 +141,7 @@ class PersonRow(Base):
     sealed_details: Mapped[str | None] = mapped_column(Text)
     """Date of birth, and the country whose number it is; None for who signed in before they were kept."""
     created_at: Mapped[dt.datetime] = mapped_column(Instant)
+    language: Mapped[str | None] = mapped_column(String(8))
 
     __table_args__ = (UniqueConstraint("eid_issuer", "eid_subject"),)
 

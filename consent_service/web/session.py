@@ -30,6 +30,8 @@ LOGOUT = "logout"
 """For what a request to sign out is signed, on its way to the page that asks."""
 PERSON, SIGNED_IN, SESSION_ID = "person_id", "signed_in", "session_id"
 """Where it keeps who is signed in, how and when, and the session's own id, which outlives its key."""
+LANGUAGE, ASKED_LANGUAGE = "language", "asked_language"
+"""Where it keeps the language that the person chose, and the one that a client asked for."""
 
 
 class SessionRow(Base):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from consent_service.errors import ServiceError
+from consent_service.errors import ServiceError, said
 from consent_service.registry.extract import Extract, LegalStatus
 from consent_service.registry.model import NationalIdentity, OrganisationRole, RegisteredRole
 from consent_service.registry.signatures import (
@@ -28,12 +28,10 @@ class RegisterUnavailable(ServiceError):
     """The register did not answer, or not in its own words; nothing may be concluded from that."""
 
     def __init__(self, register: str, detail: str) -> None:
-        super().__init__(
-            "register_unavailable",
-            f"Right now {register} can't be reached. Please try again in a few minutes.",
-            status=503,
-            detail=detail,
+        sentence = said(
+            "The business register can't be reached right now. Please try again in a few minutes."
         )
+        super().__init__("register_unavailable", sentence, status=503, detail=f"{register}: {detail}")
 
 
 class Adapter(Protocol):
