@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from consent_service.verifier.certificate import thumbprint
@@ -30,7 +31,7 @@ def fitting(jwk: Mapping[str, Any], key: OctKey | RSAKey | ECKey | OKPKey) -> di
         kept["x5t#S256"] = stated
     if "x5c" in jwk:
         der = _first(jwk["x5c"])
-        if x509.load_der_x509_certificate(der).public_key() != getattr(key, "public_key", None):
+        if _key_of(der) != getattr(key, "public_key", None):
             raise ValueError("x5c must begin with a certificate of the key")
         if stated not in {None, thumbprint(der)}:
             raise ValueError("x5t#S256 must be the thumbprint of x5c")
@@ -46,6 +47,13 @@ def named(jwks: Mapping[str, Any]) -> list[str]:
         for key in keys
         if MEMBERS & set(key)
     ]
+
+
+def _key_of(der: bytes) -> object:
+    try:
+        return x509.load_der_x509_certificate(der).public_key()
+    except (x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise ValueError("x5c must hold a certificate that can be read") from error
 
 
 def _first(chain: object) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from flask import request
@@ -42,7 +43,7 @@ def presented(settings: Settings) -> x509.Certificate | None:
     der = _shown(settings)
     try:
         return None if der is None else x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise _unreadable(error) from error
 
 
@@ -72,7 +73,7 @@ def _shown(settings: Settings) -> bytes | None:
         raise _unreadable(error) from error
 
 
-def _unreadable(error: ValueError) -> ServiceError:
+def _unreadable(error: Exception) -> ServiceError:
     return ServiceError("invalid_request", "The client certificate can't be read.", detail=str(error))
 
 
@@ -83,7 +84,10 @@ def thumbprint(certificate: x509.Certificate) -> str:
 
 def strong(certificate: x509.Certificate) -> bool:
     """Whether its key is one that FAPI 2.0 takes (section 5.4.1); TLS took whatever was shown."""
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size >= RSA_BITS
     if isinstance(key, ec.EllipticCurvePublicKey):

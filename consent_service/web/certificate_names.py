@@ -33,6 +33,8 @@ SHORT_NAMES = {
 }
 STRING_TAGS = {0x0C, 0x13, 0x14, 0x16, 0x1A}  # BER: the string types of one octet a character, and UTF-8
 LONGEST = 1024  # characters
+MISSHAPEN = x509.DuplicateExtension, x509.UnsupportedGeneralNameType
+"""What is raised beside ValueError where a certificate's extensions can't be read."""
 
 
 class Authorities:
@@ -67,7 +69,7 @@ class Authorities:
             usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         except x509.ExtensionNotFound:
             return True
-        except (crypto.X509StoreContextError, crypto.Error, ValueError):
+        except (crypto.X509StoreContextError, crypto.Error, ValueError, *MISSHAPEN):
             return False
         return ExtendedKeyUsageOID.CLIENT_AUTH in usage
 
@@ -79,7 +81,10 @@ def bears(certificate: x509.Certificate, kind: str, expected: str) -> bool:
     :raises ValueError: the expected name is none, or the certificate's can't be read
     """
     wanted, found = KINDS[kind]
-    return wanted(expected) in found(certificate)
+    try:
+        return wanted(expected) in found(certificate)
+    except MISSHAPEN as error:
+        raise ValueError("the certificate's names can't be read") from error
 
 
 def check_name(kind: str, expected: str) -> None:

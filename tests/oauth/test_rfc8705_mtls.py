@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 from dataclasses import dataclass, replace
@@ -532,3 +533,57 @@ def test_an_elliptic_key_below_224_bits_is_refused(world: World) -> None:
         assert row
         row.jwks = {"keys": [{"x5t#S256": thumbprint(weak.der)}]}
     assert is_refused(caller.showing(weak).token())
+
+
+def misshapen(shown: Issued) -> dict[str, Issued]:
+    """Certificates with which TLS may well be spoken, and that can't be read, or not wholly."""
+    changes = {
+        "of a version to come": (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),
+        "with an extension twice": (b"\x06\x03\x55\x1d\x13", b"\x06\x03\x55\x1d\x11"),
+        "with a name of an unknown kind": (b"\x82\x09a.example", b"\xa3\x09a.example"),
+        "with a key on an unknown curve": (b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x06"),
+        "with a key of an unknown kind": (b"\x2a\x86\x48\xce\x3d\x02\x01", b"\x2a\x86\x48\xce\x3d\x02\x09"),
+    }  # fmt: skip
+    found = {}
+    for name, (before, after) in changes.items():
+        assert before in shown.der, name
+        found[name] = Misshapen(shown.certificate, shown.key, shown.der.replace(before, after, 1))
+    return dict(found)
+
+
+@dataclass(frozen=True)
+class Misshapen(Issued):
+    """A certificate whose DER was changed after it was made."""
+
+    changed: bytes = b""
+
+    @property
+    def der(self) -> bytes:
+        return self.changed
+
+
+def test_a_certificate_that_cannot_be_read_is_refused_whatever_client_is_named(
+    world: World, root: Issued
+) -> None:
+    shown = issue(names=[x509.DNSName("a.example")], by=root)
+    callers = [
+        registered(world, ClientRole.HOLDER, SELF_SIGNED, issue()),
+        registered(world, ClientRole.HOLDER, BY_AUTHORITY, shown, tls_client_auth_subject_dn=DN),
+        registered(world, ClientRole.HOLDER, BY_AUTHORITY, shown, tls_client_auth_san_dns="a.example"),
+        Caller(world, "nobody", shown),
+    ]
+    for name, other in misshapen(shown).items():
+        answers = {(one.status_code, one.text) for one in (each.showing(other).token() for each in callers)}
+        assert len(answers) == 1, (name, answers)
+        assert answers.pop()[0] in {400, 401}, name
+
+
+def test_a_key_with_a_certificate_that_cannot_be_read_is_not_registered(world: World) -> None:
+    shown = issue(names=[x509.DNSName("a.example")])
+    for name, other in misshapen(shown).items():
+        if name.startswith(("with an extension", "with a name")):
+            continue  # the key of such a certificate can be read
+        jwk = jwks_of(shown)["keys"][0] | {"x5c": [base64.b64encode(other.der).decode()]}
+        jwk.pop("x5t#S256", None)
+        with pytest.raises(ServiceError, match="x5c"):
+            registered(world, ClientRole.HOLDER, SELF_SIGNED, shown, jwks={"keys": [jwk]})
