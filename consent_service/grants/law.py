@@ -7,16 +7,15 @@ decided and shown by the same rules; its legal basis says whose word it is.
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 
 from sqlalchemy.orm import Session
 
 from consent_service.errors import ServiceError
 from consent_service.grants import agreement, service, store
 from consent_service.grants.duration import add
-from consent_service.grants.model import Grant, Status, Terms, terms_to_json
+from consent_service.grants.giving import give
+from consent_service.grants.model import Grant, Status, Terms
 from consent_service.ledger import append as ledger
-from consent_service.ledger.model import Kind
 from consent_service.registry.model import Client
 
 
@@ -41,40 +40,15 @@ def invoke(session: Session, client: Client, terms: Terms, now: dt.datetime) -> 
         open_one = service.settle(session, known, now)
         if open_one.terms == terms and open_one.status in {Status.NOTIFIED, Status.ACTIVE}:
             return open_one
-    grant_id, begins = str(uuid.uuid4()), now
+    begins = now
     if law.notice.months or law.notice.days:
         first_day = add(now.astimezone(dt.UTC).date(), law.notice)
         begins = dt.datetime.combine(first_day, dt.time(), dt.UTC)
-    entry = ledger.append(
-        session,
-        Kind.GRANT_NOTIFIED,
-        {
-            "party": client.organisation.identifier,
-            "client_id": client.client_id,
-            "terms": terms_to_json(terms),
-            "law": law.law,
-            "begins": begins.astimezone(dt.UTC).isoformat(),
-            "actor": client.client_id,
-            "reason": "law",
-        },
-        now=now,
-        owner=terms.owner,
-        grant_id=grant_id,
-        grant_version=1,
-        client_id=client.client_id,
-        policy_digest=digest,
-    )
-    notified = Grant(
-        grant_id=grant_id,
-        version=1,
-        owner=terms.owner,
-        party=client.organisation.identifier,
-        client_id=client.client_id,
-        terms=terms,
-        status=Status.NOTIFIED,
-        created_at=now,
-        entry_id=entry.entry_id,
-        given_at=begins,
-    )
-    store.add_version(session, notified)
+    told = {
+        "law": law.law,
+        "begins": begins.astimezone(dt.UTC).isoformat(),
+        "actor": client.client_id,
+        "reason": "law",
+    }
+    notified = give(session, client, terms, told, now, digest=digest, begins=begins)
     return service.settle(session, notified, now)

@@ -17,11 +17,11 @@ from typing import Any
 from sqlalchemy import JSON, String, Text, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from consent_service.clock import rfc3339
 from consent_service.db import Base, Instant
 from consent_service.errors import ServiceError
-from consent_service.grants import agreement, store
-from consent_service.grants.model import Grant, Status, Terms, terms_from_json, terms_to_json
+from consent_service.grants import agreement
+from consent_service.grants.giving import give
+from consent_service.grants.model import Grant, Terms, terms_from_json, terms_to_json
 from consent_service.grants.service import Answering
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
@@ -84,12 +84,7 @@ def make(session: Session, party: Client, terms: Terms, by: Answering, now: dt.d
         watch.watch(session, one, now)
     agreement.check(session, party, terms, now, signed_in_at=by.signed_in_at, language=by.language)
     code = secrets.token_urlsafe(32)
-    given = {
-        "signed_in_at": rfc3339(by.signed_in_at),
-        "actor": by.person_id,
-        "role": by.right.role.value,
-        "source": by.right.source,
-    }
+    given = by.told()
     row = OfferRow(
         owner=owner,
         offer_id=str(uuid.uuid4()),
@@ -153,38 +148,8 @@ def take(session: Session, client: Client, code: str, now: dt.datetime) -> Grant
     grant_id = str(uuid.uuid4())
     if not _end(session, offer.owner, offer.offer_id, now, grant_id=grant_id):
         raise _unknown()
-    entry = ledger.append(
-        session,
-        Kind.GRANT_ACTIVATED,
-        {
-            "party": offer.party,
-            "client_id": client.client_id,
-            "terms": terms_to_json(offer.terms),
-            "offer_id": offer.offer_id,
-            **offer.given,
-            "reason": "owner",
-        },
-        now=now,
-        owner=offer.owner,
-        grant_id=grant_id,
-        grant_version=1,
-        client_id=client.client_id,
-        policy_digest=digest,
-    )
-    grant = Grant(
-        grant_id=grant_id,
-        version=1,
-        owner=offer.owner,
-        party=offer.party,
-        client_id=client.client_id,
-        terms=offer.terms,
-        status=Status.ACTIVE,
-        created_at=now,
-        entry_id=entry.entry_id,
-        given_at=now,
-    )
-    store.add_version(session, grant)
-    return grant
+    told = {"offer_id": offer.offer_id, **offer.given}
+    return give(session, client, offer.terms, told, now, digest=digest, grant_id=grant_id)
 
 
 def takers(session: Session) -> dict[str, Client]:

@@ -13,15 +13,14 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from consent_service.clock import rfc3339
 from consent_service.errors import ServiceError
 from consent_service.grants import agreement, service, store, suspensions
 from consent_service.grants.agreement import Agreements
 from consent_service.grants.bounds import DAY, bounds_of
-from consent_service.grants.model import Grant, InvalidTransition, Mode, Status, Terms, terms_to_json
+from consent_service.grants.giving import give
+from consent_service.grants.model import Grant, InvalidTransition, Mode, Status, Terms
 from consent_service.grants.service import Answering
 from consent_service.ledger import append as ledger
-from consent_service.ledger.model import Kind
 from consent_service.registry import parties, watch
 
 OPERATOR = "operator"
@@ -84,29 +83,7 @@ def amend(
     if client is None:
         raise _changed(grant)
     digest = agreement.check(session, client, terms, now, signed_in_at=by.signed_in_at, language=by.language)
-    entry = ledger.append(
-        session,
-        Kind.GRANT_AMENDED,
-        {
-            "party": grant.party,
-            "client_id": grant.client_id,
-            "terms": terms_to_json(terms),
-            "signed_in_at": rfc3339(by.signed_in_at),
-            "actor": by.person_id,
-            "role": by.right.role.value,
-            "source": by.right.source,
-            "reason": OWNER,
-        },
-        now=now,
-        owner=owner,
-        grant_id=grant_id,
-        grant_version=grant.version + 1,
-        client_id=grant.client_id,
-        policy_digest=digest,
-    )
-    after = grant.amended(terms, at=now, entry_id=entry.entry_id)
-    store.add_version(session, after)
-    return after
+    return give(session, client, terms, by.told(), now, digest=digest, before=grant)
 
 
 def revoke_all(

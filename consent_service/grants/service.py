@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from consent_service.clock import rfc3339
 from consent_service.errors import ServiceError
 from consent_service.grants import agreement, store
+from consent_service.grants.giving import give
 from consent_service.grants.model import (
     Action,
     DeclineReason,
@@ -61,6 +62,16 @@ class Answering:
     right: Representation
     signed_in_at: dt.datetime
     language: str = "en"
+
+    def told(self) -> dict[str, str]:
+        """What the entry of something agreed to says of them."""
+        return {
+            "signed_in_at": rfc3339(self.signed_in_at),
+            "actor": self.person_id,
+            "role": self.right.role.value,
+            "source": self.right.source,
+            "reason": "owner",
+        }
 
 
 def submit(
@@ -145,47 +156,9 @@ def approve(session: Session, request_id: str, terms: Terms, by: Answering, now:
     if client is None:
         raise _closed(request)
     digest = agreement.check(session, client, terms, now, signed_in_at=by.signed_in_at, language=by.language)
-    grant_id = before.grant_id if before else str(uuid.uuid4())
-    payload = {
-        "party": request.party,
-        "client_id": request.client_id,
-        "terms": terms_to_json(terms),
-        "signed_in_at": rfc3339(by.signed_in_at),
-        "actor": person_id,
-        "role": right.role.value,
-        "source": right.source,
-        "reason": "owner",
-    }
-    entry = ledger.append(
-        session,
-        Kind.GRANT_AMENDED if before else Kind.GRANT_ACTIVATED,
-        payload | ({"action": request.action.value} if before else {}),
-        now=now,
-        owner=right.owner,
-        request_id=request_id,
-        grant_id=grant_id,
-        grant_version=before.version + 1 if before else 1,
-        client_id=request.client_id,
-        policy_digest=digest,
-    )
-    grant = (
-        before.amended(terms, at=now, entry_id=entry.entry_id)
-        if before
-        else Grant(
-            grant_id=grant_id,
-            version=1,
-            owner=right.owner,
-            party=request.party,
-            client_id=request.client_id,
-            terms=terms,
-            status=Status.ACTIVE,
-            created_at=now,
-            entry_id=entry.entry_id,
-            given_at=now,
-        )
-    )
-    store.add_version(session, grant)
-    changes = {"grant_id": grant_id, "owner": right.owner, "answered_by": person_id}
+    told = by.told() | ({"action": request.action.value} if before else {})
+    grant = give(session, client, terms, told, now, digest=digest, before=before, request_id=request_id)
+    changes = {"grant_id": grant.grant_id, "owner": right.owner, "answered_by": person_id}
     if not store.move_request(session, request, Status.ACTIVE, **changes):
         raise _closed(request)
     return grant

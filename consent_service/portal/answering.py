@@ -34,12 +34,9 @@ def add_routes(blueprint: Blueprint) -> None:
 @access.signed_in
 def request_page(request_id: str) -> tuple[str, int] | Response | str:
     """Show a request to somebody who may answer it; from then on it is open."""
-    asked = _find(request_id)
-    if closed := _closed(asked):
-        return closed
-    _may_answer(asked)
-    if elsewhere := logins.not_ready(request_id):
-        return elsewhere
+    asked, other = _answerable(request_id)
+    if other is not None:
+        return other
     who = access.person()
     with writing() as database:
         asked = service.open_request(database, request_id, who.person_id if who else "", now())
@@ -49,12 +46,9 @@ def request_page(request_id: str) -> tuple[str, int] | Response | str:
 @access.signed_in
 def answer(request_id: str) -> tuple[str, int] | Response | str:
     """Approve, as asked or narrower, or decline."""
-    asked = _find(request_id)
-    if closed := _closed(asked):
-        return closed
-    _may_answer(asked)
-    if elsewhere := logins.not_ready(request_id):
-        return elsewhere
+    asked, other = _answerable(request_id)
+    if other is not None:
+        return other
     who = access.person()
     person_id = who.person_id if who else ""
     form = choosing.sent(request.form)
@@ -121,6 +115,15 @@ def _find(request_id: str) -> Request:
     if found is None:
         raise ServiceError("unknown_request", gettext("There is no such request."), status=404)
     return found
+
+
+def _answerable(request_id: str) -> tuple[Request, tuple[str, int] | Response | str | None]:
+    """A request, and what is shown in place of its page where it takes no answer from this person now."""
+    asked = _find(request_id)
+    if closed := _closed(asked):
+        return asked, closed
+    _may_answer(asked)
+    return asked, logins.not_ready(request_id)
 
 
 def _may_answer(asked: Request) -> None:
