@@ -26,7 +26,7 @@ TRIES = Limit(20, dt.timedelta(hours=1))
 def add_routes(blueprint: Blueprint) -> None:
     """Put this file's routes on the portal's blueprint."""
     blueprint.post("/businesses")(act_for_another)
-    blueprint.app_context_processor(lambda: {"countries": COUNTRIES, "country_name": words.country})
+    blueprint.context_processor(lambda: {"countries": [(code, words.country(code)) for code in COUNTRIES]})
 
 
 @access.signed_in

@@ -260,6 +260,7 @@ def test_a_person_says_for_whom_they_act_where_the_register_can_t_be_searched(
     browser = world.sign_in()
     account = browser.get("/account")
     assert "None at the moment" in account.text
+    assert '<option value="IS">Iceland</option>' in account.text
     form = {"csrf_token": csrf(account), "country": "NO"}
     wrong = browser.post("/businesses", data=form | {"number": "310028143"}, follow_redirects=True)
     assert "no number of a business" in wrong.text
