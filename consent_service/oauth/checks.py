@@ -190,7 +190,9 @@ def dpop_jkt_is_a_thumbprint(ask: Ask) -> None:
 
 def scopes_are_known(ask: Ask) -> None:
     """Business data is asked for in authorization_details; scopes ask who answers, and nothing else."""
-    ask.scopes = openid.scopes_of(ask.client, ask.parameters.get("scope", ""))
+    ask.scopes = openid.scopes_of(
+        ask.client, ask.parameters.get("scope", ""), browser=ask.endpoint is not Endpoint.BACKCHANNEL
+    )
     if not ask.fapi and not ask.scopes:
         raise ServiceError("invalid_scope", "scope must have openid")
 

@@ -15,6 +15,7 @@ from consent_service.oauth import id_token, narrowing, tokens
 from consent_service.oauth.live import active_grant
 from consent_service.oauth.sender import Sender
 from consent_service.registry import logins
+from consent_service.registry.login_rules import OPENID
 from consent_service.registry.logins import LoginRow, LoginStatus
 from consent_service.registry.model import Client
 
@@ -70,7 +71,7 @@ def response(
     if renews and (refresh := tokens.refresh_token(session, subject, now)):
         answer["refresh_token"] = refresh
     login: LoginRow | None = subject.login
-    if login is not None:
+    if login is not None and OPENID in login.scopes:
         answer["id_token"] = id_token.make(
             session, settings, subject.client, login, answer["access_token"], now, refreshed=refreshed
         )

@@ -17,7 +17,7 @@ from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.oauth import id_token
 from consent_service.registry.acquaintances import AcquaintanceRow
-from consent_service.registry.login_rules import OPENID, SCOPES, Asked
+from consent_service.registry.login_rules import OPENERS, OPENID, SCOPES, Asked
 from consent_service.registry.model import Client, Profile
 
 PROMPTS = ("none", "login", "consent", "select_account")
@@ -26,8 +26,11 @@ CLAIMS = ("sub", "name", "organisations", "auth_time", "acr", "amr")
 LONGEST = 4000
 
 
-def scopes_of(client: Client, scope: str) -> tuple[str, ...]:
+def scopes_of(client: Client, scope: str, *, browser: bool = True) -> tuple[str, ...]:
     """The scopes that are known, once each; others are ignored for ``oidc`` clients (Core section 3.1.2.1).
+
+    A FAPI 2.0 client may leave ``openid`` out: that is OAuth alone, and no ID token comes of it. CIBA has
+    no such thing (CIBA Core section 7.1).
 
     :raises ServiceError: ``invalid_scope``
     """
@@ -35,7 +38,8 @@ def scopes_of(client: Client, scope: str) -> tuple[str, ...]:
     known = tuple(one for one in asked if one in SCOPES)
     if client.profile is not Profile.OIDC and known != asked:
         raise ServiceError("invalid_scope", f"the scopes that can be asked for are {', '.join(SCOPES)}")
-    if known and OPENID not in known:
+    alone = browser and client.profile is not Profile.OIDC
+    if known and not (OPENERS if alone else {OPENID}) & set(known):
         raise ServiceError("invalid_scope", "scope must have openid")
     return known
 

@@ -17,7 +17,7 @@ from consent_service.registry import callers, floods, logins, people, tokens
 from consent_service.registry.callers import BEARER, Known, Presented, Unauthenticated
 from consent_service.registry.claims import claims_of
 from consent_service.registry.limits import TooMany
-from consent_service.registry.login_rules import LEARNED, OPENID, ORGANISATIONS
+from consent_service.registry.login_rules import LEARNED, OPENERS, OPENID, ORGANISATIONS
 from consent_service.registry.logins import LoginRow, LoginStatus
 from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers.base import Register, RegisterUnavailable
@@ -33,7 +33,7 @@ def answer() -> Response:
 
     1. One access token, in the header or in a form (RFC 6750 section 2); a second one is refused.
     2. It lives, its client is active, and whoever shows it proves its key where it has one.
-    3. It is for userinfo, and has ``openid``.
+    3. It is for userinfo, and has ``openid``, or in OAuth alone another scope that opens it.
     4. The login that it came from was given and not taken back.
     """
     settings, moment = current(Settings), now()
@@ -74,7 +74,7 @@ def _shown(settings: Settings) -> Presented:
 
 
 def _check(known: Known, settings: Settings) -> None:
-    if OPENID not in known.scopes or settings.issuer + USERINFO_PATH not in known.audience:
+    if not OPENERS & set(known.scopes) or settings.issuer + USERINFO_PATH not in known.audience:
         raise ServiceError("insufficient_scope", "the token is not for userinfo", status=403)
 
 

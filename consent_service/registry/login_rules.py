@@ -16,6 +16,8 @@ SCOPES = (OPENID, PROFILE, ORGANISATIONS, OFFLINE)
 NAME = "name"
 LEARNED = {PROFILE: NAME, ORGANISATIONS: ORGANISATIONS}
 """What a client learns of the person by each scope; a claim and the scope that opens it."""
+OPENERS = frozenset({OPENID, *LEARNED})
+"""The scopes of which any one opens userinfo."""
 SIGN_INS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "passkey": ("phr", ("pop", "user", "mfa")),
     "eid": ("", ()),
@@ -40,7 +42,7 @@ def acr_of(how: str, issuer: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client asks for with ``openid`` in its scope.
+    """What a client asks to know of who answers; with ``openid`` in its scope it gets an ID token.
 
     ``userinfo`` and ``id_token`` are the claims asked for by name in each place (Core section 5.5);
     ``subject`` is whom it must be; ``hint`` whom the client believes it to be.

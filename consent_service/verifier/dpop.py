@@ -24,8 +24,8 @@ from jwt.algorithms import ECAlgorithm
 from consent_service.verifier.errors import DPoPError, UseNonce
 
 ALGORITHMS = ("ES256", "PS256", "EdDSA")
-BEHIND = 10  # seconds a proof may be old, FAPI 2.0's conformance tests allow as much
-AHEAD = 8  # seconds the maker's clock may be ahead
+BEHIND = 30  # seconds a proof may be old: ten and the way here must pass (FAPI 2.0's conformance tests)
+AHEAD = 15  # seconds the maker's clock may be ahead; FAPI 2.0 section 5.3.2.1: ten must pass, sixty must not
 LONGEST = 8192  # characters
 FAR = 2**40  # a NumericDate beyond any calendar
 RSA_BITS = 2048  # FAPI 2.0 section 5.4.1

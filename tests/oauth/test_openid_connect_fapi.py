@@ -132,7 +132,23 @@ def test_taking_the_sign_in_back_leaves_the_grant(world: World) -> None:
     assert "id_token" not in refreshed.json
 
 
-@pytest.mark.parametrize("scope", ["openid email", "profile", "openid decisions", "OPENID"])
+@pytest.mark.parametrize("scope", ["profile", "organisations profile offline_access"])
+def test_without_openid_it_is_oauth_alone_a_token_for_userinfo_and_no_id_token(
+    world: World, scope: str
+) -> None:
+    token = log_in(world, scope, nonce=None)
+    assert "id_token" not in token
+    assert token["scope"] == scope
+    assert ("refresh_token" in token) is ("offline_access" in scope)
+    value = token["access_token"]
+    proof = world.bank.dpop.proof("GET", f"{ISSUER}/oauth/userinfo", world.clock.now(), value)
+    headers = {"Authorization": f"DPoP {value}", "DPoP": proof}
+    told = world.app.test_client().get("/oauth/userinfo", headers=headers)
+    assert told.status_code == 200
+    assert told.json["name"] == "Ingrid Hauge"
+
+
+@pytest.mark.parametrize("scope", ["openid email", "offline_access", "openid decisions", "OPENID"])
 def test_a_party_asks_with_no_other_scope(world: World, scope: str) -> None:
     assert world.bank.push(scope=scope).json["error"] == "invalid_scope"
 

@@ -35,7 +35,7 @@ def test_a_request_uri_is_returned_with_201_and_a_life_under_600_seconds(world: 
         ({"code_challenge_method": None}, "invalid_request", "code_challenge_method"),
         ({"scope": "decisions"}, "invalid_scope", "scope"),
         ({"scope": "openid email"}, "invalid_scope", "scope"),
-        ({"scope": "profile"}, "invalid_scope", "scope"),
+        ({"scope": "offline_access"}, "invalid_scope", "scope"),
         ({"resource": "https://other.example"}, "invalid_target", "resource"),
         ({"dpop_jkt": "x"}, "invalid_request", "dpop_jkt"),
         ({"state": "s" * 5000}, "invalid_request", "state"),

@@ -134,7 +134,7 @@ def test_a_claim_that_does_not_fit_is_refused(changes: dict[str, Any]) -> None:
         check(proof(**changes))
 
 
-@pytest.mark.parametrize("seconds", [-10, 0, 8])
+@pytest.mark.parametrize("seconds", [-30, -10, 0, 10, 15])
 def test_clocks_may_differ_by_seconds(seconds: int) -> None:
     assert check(proof(iat=int(NOW.timestamp()) + seconds))
 
