@@ -1,6 +1,6 @@
-"""Refreshing (RFC 6749 section 6): bound to client and key, alive only while what was given is.
+"""Refreshing (RFC 6749 section 6): bound to the client, alive only while what was given is.
 
-No rotation where the token is bound to a key: it is of no use to a thief (FAPI 2.0 section 5.3.2.1,
+No rotation where a key is proven: the token is of no use to a thief (FAPI 2.0 section 5.3.2.1,
 note 3), and rotation loses tokens on a broken line. A bearer's is used once: the next one comes with
 the answer, and one that comes a second time ends all (RFC 9700 section 4.14.2).
 """
@@ -50,7 +50,7 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Issue a new access token.
 
-        1. The request proves the key that the refresh token is bound to.
+        1. The request proves a key or a certificate, and the refresh token is its to use.
         2. What was given still holds: the grant is active, the sign-in was not taken back.
         3. A token that is bound to no key is used up by one conditional UPDATE. Who comes second ends all.
         4. The access token carries the grant as it stands now, or what of it this request asks for.

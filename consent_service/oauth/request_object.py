@@ -20,9 +20,11 @@ from sqlalchemy.orm import Session
 from consent_service.errors import ServiceError
 from consent_service.oauth.assertion import AHEAD, ALGORITHMS, is_time, is_typed
 from consent_service.registry import remote_keys
-from consent_service.registry.model import Client
+from consent_service.registry.model import Client, Profile
 
 TYPES = frozenset({"oauth-authz-req+jwt", "jwt"})  # RFC 9101 section 10.8; JWT says as much as nothing
+OLDER = "RS256"
+"""OpenID Connect Discovery section 3 wants it supported; FAPI 2.0 section 5.4.1 does not take it."""
 LONGEST = 3600  # seconds from nbf to exp, and that nbf may lie back (Message Signing section 5.3.1)
 ABOUT = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti"})
 """Claims that say something of the JWT; all others are parameters of the request."""
@@ -84,8 +86,8 @@ def opened(
     """The parameters in a signed request, as a form would have them, and the claims about it.
 
     1. A JWS, not a JWE; of the right type, or of none.
-    2. Signed with PS256, ES256 or EdDSA by a key of the client that authenticated; a client that
-       registered one algorithm uses no other.
+    2. Signed with PS256, ES256 or EdDSA, for the profile ``oidc`` RS256 too, by a key of the client that
+       authenticated; a client that registered one algorithm uses no other.
     3. The claims that these rules want are there; ``iss`` and ``client_id`` are the client where they
        stand, and ``sub`` is not: such a JWT could pass for a client assertion (RFC 9101 section 10.8).
     4. ``aud`` is our issuer, or holds it.
@@ -116,7 +118,8 @@ def _verified(signed: str, client: Client, receiver: Receiver, rules: Rules) -> 
         keys = KeySet.import_key_set(known.jwks)  # type: ignore[arg-type]
         if not is_typed(header, TYPES):
             raise _refused("typ must be oauth-authz-req+jwt")
-        payload = jws.deserialize_compact(signed, keys, algorithms=[stated] if stated else ALGORITHMS).payload
+        allowed = [*ALGORITHMS, OLDER] if client.profile is Profile.OIDC else ALGORITHMS
+        payload = jws.deserialize_compact(signed, keys, algorithms=[stated] if stated else allowed).payload
         claims = json.loads(payload, object_pairs_hook=_once)
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _refused("it is not a JWT that a key of the client signed with an allowed algorithm") from error

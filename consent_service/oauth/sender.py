@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from consent_service.config import Settings
 from consent_service.errors import ServiceError
 from consent_service.oauth import dpop
-from consent_service.registry.model import CERTIFICATE_METHODS, Client, Profile
+from consent_service.registry.model import CERTIFICATE_METHODS, SECRET_METHODS, Client, Profile
 from consent_service.registry.tokens import Token
 from consent_service.web import certificate
 from consent_service.web.current import current
@@ -76,13 +76,18 @@ def required(session: Session, client: Client, url: str, now: dt.datetime) -> Se
 def must_be(found: Sender, token: Token, client: Client) -> None:
     """Whether the sender is the one that a refresh token is bound to.
 
-    1. To a DPoP key: that key.
+    1. To a DPoP key: some key is proven, to which the new access token is bound. It need not be the
+       same one: a client that proves a key of its own, or a certificate, at each call is bound to its
+       refresh tokens by that (RFC 9449 section 5), and can change its DPoP key. One that sends a secret
+       shows the same key.
     2. To a certificate: a client that authenticates by certificates may have renewed its own, and has
        just shown that the new one is its, too (RFC 8705 section 7.1). Anybody else shows the same.
 
     :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``
     """
-    if found.jkt != token.jkt:
+    if token.jkt and not found.jkt:
+        raise ServiceError("invalid_dpop_proof", "a DPoP proof is required")
+    if client.auth_method in SECRET_METHODS and found.jkt != token.jkt:
         raise ServiceError("invalid_dpop_proof", "a DPoP proof by the token's own key is required")
     renewed = client.auth_method in CERTIFICATE_METHODS and found.x5t and token.x5t
     if found.x5t != token.x5t and not renewed:

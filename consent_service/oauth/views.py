@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -9,6 +12,7 @@ from consent_service import keys
 from consent_service.config import Settings
 from consent_service.db import reading
 from consent_service.grants.agreement import agreements
+from consent_service.grants.catalogue import Catalogue
 from consent_service.oauth import (
     authorize,
     backchannel,
@@ -172,8 +176,16 @@ def jwks() -> Response:
 
 
 @blueprint.get("/.well-known/oauth-authorization-server")
-@blueprint.get("/.well-known/openid-configuration")
 def server_metadata() -> Response:
-    response = jsonify(metadata.document(current(Settings), agreements().catalogue(reading())))
+    return _metadata(metadata.document)
+
+
+@blueprint.get("/.well-known/openid-configuration")
+def discovery() -> Response:
+    return _metadata(metadata.discovery)
+
+
+def _metadata(of: Callable[[Settings, Catalogue], dict[str, Any]]) -> Response:
+    response = jsonify(of(current(Settings), agreements().catalogue(reading())))
     response.headers["Cache-Control"] = "public, max-age=300"
     return response

@@ -9,6 +9,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from consent_service.oauth.metadata import OURS
 from tests.oauth.relying import HOME, HTML, LEFT, Relying, follow
 from tests.world import ISSUER, World
 
@@ -18,7 +19,9 @@ def test_both_addresses_serve_one_document_and_it_has_what_discovery_requires(wo
     found = client.get("/.well-known/openid-configuration")
     assert found.mimetype == "application/json"
     document = found.json
-    assert document == client.get("/.well-known/oauth-authorization-server").json
+    whole = client.get("/.well-known/oauth-authorization-server").json
+    assert {name: value for name, value in whole.items() if name not in OURS} == document
+    assert set(whole) - set(document) == OURS, "what is not registered stands in RFC 8414's document alone"
     assert document["issuer"] == ISSUER
     for name in ("authorization", "token", "userinfo", "end_session", "pushed_authorization_request"):
         assert document[f"{name}_endpoint"].startswith(f"{ISSUER}/oauth/")

@@ -17,6 +17,7 @@ from consent_service.oauth import request_object
 from consent_service.oauth.request_object import BACKCHANNEL, Receiver
 from consent_service.registry import parties
 from consent_service.registry.model import ClientRole
+from tests.oauth.relying import Relying
 from tests.world import ISSUER, REDIRECT, Peer, World, challenge
 
 TYP = "oauth-authz-req+jwt"
@@ -176,6 +177,23 @@ def test_rs256_must_not_be_accepted(world: World) -> None:
             assertion=peer.assertion("PS256"),
         )
         assert (answer.status_code == 201) is works, answer.text
+
+
+def test_discovery_s_rs256_is_for_clients_of_the_profile_oidc_alone(world: World) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    relying = Relying.register(world)
+    with world.app.app_context(), writing() as session:
+        row = session.get_one(parties.ClientRow, relying.client_id)
+        row.jwks = {"keys": [jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)]}
+    now = int(world.clock.now().timestamp())
+    about = {"iss": relying.client_id, "aud": ISSUER, "nbf": now, "exp": now + 300}
+    text = jwt.encode(relying.parameters() | about, key, "RS256", headers={"typ": TYP})
+    pair = base64.b64encode(f"{relying.client_id}:{relying.secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {pair}"}
+    pushed = world.app.test_client().post("/oauth/par", data={"request": text}, headers=headers)
+    assert pushed.status_code == 201, pushed.text
+    claimed = world.app.test_client().get("/.well-known/openid-configuration").json
+    assert "RS256" in claimed["request_object_signing_alg_values_supported"]
 
 
 def test_a_symmetric_key_must_not_be_accepted(world: World) -> None:

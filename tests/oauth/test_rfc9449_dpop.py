@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from werkzeug.test import TestResponse
 
 from consent_service.registry.model import ClientRole
 from consent_service.verifier.dpop import DPoPKey
@@ -80,13 +83,33 @@ def test_dpop_jkt_and_proof_at_par_must_agree(world: World) -> None:
     assert answer.json["error"] == "invalid_dpop_proof"
 
 
-def test_refreshing_needs_the_token_s_own_key(world: World) -> None:
+def test_refresh_tokens_of_confidential_clients_are_not_bound_to_the_dpop_key(world: World) -> None:
     first = world.bank.redeem(code_of(world)).json
     refresh = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
     assert world.bank.post(TOKEN, refresh).json["error"] == "invalid_dpop_proof"
     other = DPoPKey(ec.generate_private_key(ec.SECP256R1()))
     proof = other.proof("POST", "http://localhost" + TOKEN, world.clock.now())
-    assert world.bank.post(TOKEN, refresh, dpop=proof).json["error"] == "invalid_dpop_proof"
+    answer = world.bank.post(TOKEN, refresh, dpop=proof)
+    assert answer.status_code == 200, answer.text
+    claims = jwt.decode(answer.json["access_token"], options={"verify_signature": False})
+    assert claims["cnf"] == {"jkt": other.jkt}, "the new access token is bound to the new key"
+
+
+def test_a_client_that_sends_a_secret_refreshes_with_the_same_dpop_key(world: World) -> None:
+    relying = Relying.register(world)
+    pair = base64.b64encode(f"{relying.client_id}:{relying.secret}".encode()).decode()
+    key, other = (DPoPKey(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
+
+    def post(by: DPoPKey, **form: str) -> TestResponse:
+        proof = by.proof("POST", "http://localhost" + TOKEN, world.clock.now())
+        headers = {"Authorization": f"Basic {pair}", "DPoP": proof}
+        return world.app.test_client().post(TOKEN, data=form, headers=headers)
+
+    code = relying.sign_in(world.sign_in(), scope="openid offline_access", prompt="consent")
+    first = post(key, grant_type="authorization_code", code=code, redirect_uri=relying.redirect_uri).json
+    refresh = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    assert post(other, **refresh).json["error"] == "invalid_dpop_proof"
+    assert post(key, **refresh).json["token_type"] == "DPoP"
 
 
 def test_a_refresh_token_is_not_rotated(world: World) -> None:
