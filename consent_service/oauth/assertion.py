@@ -28,6 +28,7 @@ AHEAD = 10  # seconds that a client's clock may be ahead
 LONGEST = 3600  # seconds from iat to exp; bounds how long a jti is remembered
 JTI_LENGTH = 256
 TYPES = frozenset({"jwt", "client-authentication+jwt"})  # RFC 7519 section 5.1; RFC 7523 as it is revised
+TOKEN, BACKCHANNEL = "/oauth/token", "/oauth/backchannel"
 FAR = 2**40  # a NumericDate beyond any calendar
 
 
@@ -38,7 +39,9 @@ def authenticate(attempt: Attempt) -> Client | None:
     2. Signed with PS256, ES256 or EdDSA by a key of the client that ``sub`` names; a client that
        registered one algorithm uses no other.
     3. ``iss`` and ``sub`` are the client, ``aud`` is our issuer as one string. Of a client of the profile
-       ``oidc`` the token endpoint is taken too: OpenID Connect Core section 9 asks for that one.
+       ``oidc`` the token endpoint is taken too: OpenID Connect Core section 9 asks for that one. Of one
+       that asks without a browser CIBA Core section 7.1 has us take the token endpoint and the
+       backchannel authentication endpoint too, at these two.
     4. ``exp``, ``iat`` and ``nbf`` hold; no longer than an hour from iat to exp.
     5. ``jti`` was not used by this client before.
     """
@@ -60,9 +63,11 @@ def authenticate(attempt: Attempt) -> Client | None:
     return client if holds(claims, client, attempt) else None
 
 
-def audiences(client: Client, issuer: str) -> frozenset[str]:
-    """What an assertion of this client may be meant for."""
-    older = {f"{issuer}/oauth/token"} if client.profile is Profile.OIDC else set()
+def audiences(client: Client, issuer: str, path: str) -> frozenset[str]:
+    """What an assertion of this client, shown at this endpoint, may be meant for."""
+    older: set[str] = {f"{issuer}{TOKEN}"} if client.profile is Profile.OIDC else set()
+    if "backchannel_token_delivery_mode" in client.metadata and path in {TOKEN, BACKCHANNEL}:
+        older |= {f"{issuer}{TOKEN}", f"{issuer}{BACKCHANNEL}"}
     return frozenset({issuer, *older})
 
 
@@ -78,7 +83,7 @@ def holds(claims: dict[str, Any], client: Client, attempt: Attempt) -> bool:
         claims.get("iss") != client_id
         or claims.get("sub") != client_id
         or not isinstance(audience, str)
-        or audience not in audiences(client, attempt.issuer)
+        or audience not in audiences(client, attempt.issuer, attempt.path)
     ):
         return False
     if issued > now + AHEAD or not_before > now + AHEAD or expires <= now or expires - issued > LONGEST:

@@ -22,6 +22,8 @@ class Attempt:
     now: dt.datetime
     address: str | None = None
     """Where it comes from; None where that is not known."""
+    path: str = ""
+    """The endpoint that is called."""
     claimed: set[str] = field(default_factory=set)
     """The names of the clients that it claims to be, whether there are such clients or not."""
 

@@ -52,7 +52,9 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         return authenticated.client  # type: ignore[no-any-return]
 
     def _authenticate(self, _query_client: Any, oauth_request: OAuth2Request) -> OAuthClient:
-        attempt = Attempt(session(), request.form, current(Settings).issuer, now(), request.remote_addr)
+        attempt = Attempt(
+            session(), request.form, current(Settings).issuer, now(), request.remote_addr, request.path
+        )
         client = client_auth.authenticate(attempt)
         if request.endpoint != UNCOUNTED:
             floods.by_client(session(), client.client_id)

@@ -172,6 +172,23 @@ def test_the_auth_req_id_of_another_client_is_refused(world: World) -> None:
     assert poll(world.bank, auth_req_id).json["error"] == "unauthorized_client"
 
 
+def test_the_server_must_accept_issuer_token_endpoint_and_backchannel_endpoint_as_audience(
+    world: World,
+) -> None:
+    peer = bank(world)
+    accepted = (ISSUER, f"{ISSUER}/oauth/token", f"{ISSUER}/oauth/backchannel")
+    for audience in (*accepted, f"{ISSUER}/oauth/par", [ISSUER]):
+        asked = peer.post("/oauth/backchannel", form(world), assertion=peer.assertion(aud=audience))
+        assert (asked.status_code == 200) is (audience in accepted), (audience, asked.text)
+        polled = {"grant_type": CIBA, "auth_req_id": "unknown"}
+        answer = peer.post("/oauth/token", polled, dpop=True, assertion=peer.assertion(aud=audience))
+        code = "invalid_grant" if audience in accepted else "invalid_client"
+        assert answer.json["error"] == code, (audience, answer.text)
+    for audience in accepted[1:]:
+        pushed = peer.post("/oauth/par", {"response_type": "code"}, assertion=peer.assertion(aud=audience))
+        assert pushed.status_code == 401, "FAPI 2.0 takes the issuer alone where a browser is used"
+
+
 def test_tokens_must_be_bound_to_their_sender(world: World) -> None:
     peer = bank(world)
     auth_req_id = started(peer)
