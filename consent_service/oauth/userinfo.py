@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import uuid
 from typing import Any, cast
 
 from flask import Response, jsonify, make_response, request
@@ -26,9 +28,20 @@ from consent_service.web.certificate import called_at, presented_thumbprint
 from consent_service.web.current import current, named, now
 
 REALM = "userinfo"
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def answer() -> Response:
+    """The claims or an error, under the name that the client has for this exchange (FAPI 1.0 section 6.2.1).
+
+    FAPI-CIBA has it so: ``x-fapi-interaction-id`` comes back, and where the client sent no UUID we make one.
+    """
+    response, said = _answer_to_token(), request.headers.get("x-fapi-interaction-id", "")
+    response.headers["x-fapi-interaction-id"] = said if UUID.fullmatch(said) else str(uuid.uuid4())
+    return response
+
+
+def _answer_to_token() -> Response:
     """The claims, or an error of RFC 6750 section 3 in the header.
 
     1. One access token, in the header or in a form (RFC 6750 section 2); a second one is refused.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from tests.oauth.relying import Relying, verified
@@ -105,3 +107,17 @@ def test_organisations_are_those_of_this_moment(world: World) -> None:
     world.clock.advance(hours=2)  # what the register said last no longer counts: it is asked again
     refreshed = relying.token({"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}).json
     assert len(relying.userinfo(refreshed).json["organisations"]) == 2
+
+
+def test_a_resource_server_shall_send_the_client_s_interaction_id_back_or_one_of_its_own(
+    world: World,
+) -> None:
+    """FAPI 1.0 Baseline section 6.2.1, which FAPI-CIBA keeps."""
+    client, name = world.app.test_client(), "x-fapi-interaction-id"
+    sent = "c770aef3-6784-41f7-8e0e-ff5f97bddb3a"
+    assert client.get(PATH, headers={name: sent}).headers[name] == sent
+    made = [
+        client.get(PATH, headers=headers).headers[name] for headers in ({}, {}, {name: "x\u00e6"}, {name: ""})
+    ]
+    assert len(set(made)) == 4
+    assert all(str(UUID(one)) == one for one in made)
