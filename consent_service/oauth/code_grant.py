@@ -44,6 +44,12 @@ class S256CodeChallenge(CodeChallenge):  # type: ignore[misc]
     def get_authorization_code_challenge_method(self, authorization_code: Code) -> str:
         return "S256"
 
+    def validate_code_verifier(self, grant: CodeGrant, result: Any) -> None:
+        """A verifier that is missing does not fit the challenge: ``invalid_grant`` (RFC 7636 section 4.6)."""
+        if grant.request.authorization_code.code_challenge and not grant.request.form.get("code_verifier"):
+            raise InvalidGrantError(description="code_verifier is missing.")
+        super().validate_code_verifier(grant, result)
+
 
 class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
     """The token endpoint's half; the other half is PAR and the owner's page."""

@@ -57,7 +57,7 @@ def test_a_token_never_outlives_its_grant(world: World) -> None:
     ("change", "error"),
     [
         ({"code_verifier": "w" * 64}, "invalid_grant"),
-        ({"code_verifier": None}, "invalid_request"),
+        ({"code_verifier": None}, "invalid_grant"),
         ({"code_verifier": "short"}, "invalid_request"),
         ({"redirect_uri": "https://evil.example"}, "invalid_grant"),
         ({"redirect_uri": None}, "invalid_grant"),
