@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -65,9 +66,15 @@ def response(
     *,
     refreshed: bool = False,
     renews: bool = True,
+    only: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The token response (RFC 6749 section 5.1, OpenID Connect Core sections 3.1.3.3 and 12.2)."""
-    answer = tokens.access_token(session, settings, subject, now)
+    """The token response (RFC 6749 section 5.1, OpenID Connect Core sections 3.1.3.3 and 12.2).
+
+    :param only: the scopes that are asked for this time; none is all. A new refresh token has all of
+        them still (RFC 6749 section 6).
+    """
+    left = " ".join(one for one in subject.scope.split() if one in only or not only)
+    answer = tokens.access_token(session, settings, replace(subject, scope=left), now)
     if renews and (refresh := tokens.refresh_token(session, subject, now)):
         answer["refresh_token"] = refresh
     login: LoginRow | None = subject.login

@@ -53,7 +53,8 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         1. The request proves a key or a certificate, and the refresh token is its to use.
         2. What was given still holds: the grant is active, the sign-in was not taken back.
         3. A token that is bound to no key is used up by one conditional UPDATE. Who comes second ends all.
-        4. The access token carries the grant as it stands now, or what of it this request asks for.
+        4. The access token carries the grant as it stands now, and the scopes, or what of them this
+           request asks for.
 
         :raises ServiceError: ``invalid_dpop_proof``, ``invalid_grant``,
             ``invalid_authorization_details``, ``invalid_target``
@@ -78,5 +79,8 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         if not bound and not issued.use(session(), token, moment):  # somebody else has, at this very moment
             issued.revoke_authorization(session(), str(token.authorization_id), moment)
             raise ServiceError("invalid_grant", "the refresh token was used before")
-        answer = given.response(session(), settings, subject, moment, refreshed=True, renews=not bound)
+        only = self.request.form.get("scope", "").split()
+        answer = given.response(
+            session(), settings, subject, moment, refreshed=True, renews=not bound, only=only
+        )
         return 200, answer, self.TOKEN_RESPONSE_HEADER

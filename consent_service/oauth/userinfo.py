@@ -99,7 +99,8 @@ def _login(token: str) -> LoginRow | None:
 
 def _answer(settings: Settings, known: Known, login: LoginRow, moment: dt.datetime) -> Response:
     client, asked, person_id = known.client, login.request, str(login.person_id)
-    here = {LEARNED[scope] for scope in login.scopes if scope in LEARNED} | set(asked.userinfo)
+    scopes = known.scopes & set(login.scopes)  # a refresh may have asked for fewer
+    here = {LEARNED[scope] for scope in scopes if scope in LEARNED} | set(asked.userinfo)
     if ORGANISATIONS in here & set(login.claims):
         _refresh(settings, person_id, moment)
     claims: dict[str, Any] = {"sub": subject_of(client, person_id, settings.secret_key)}

@@ -40,6 +40,7 @@ from consent_service.web.texts import gettext
 
 P = ParamSpec("P")
 OWNER = "owner"
+LONGEST_PATH = 2000  # characters: it is kept in the session, and goes into a header
 
 
 def register() -> Register:
@@ -226,8 +227,13 @@ def signed_in(view: Callable[P, Any]) -> Callable[P, Any]:
 
 def local_path(target: str | None) -> str:
     """``target`` when it is a path of this site, else the overview: no open redirect."""
-    target = target or ""
-    if not target.startswith("/") or target.startswith(("//", "/\\")) or not target.isprintable():
+    target = (target or "")[: LONGEST_PATH + 1]
+    if (
+        len(target) > LONGEST_PATH
+        or not target.startswith("/")
+        or target.startswith(("//", "/\\"))
+        or not target.isprintable()
+    ):
         return url_for("portal.overview")
     parts = urlsplit(target)
     return target if not parts.scheme and not parts.netloc else url_for("portal.overview")

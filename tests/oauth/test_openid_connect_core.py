@@ -547,3 +547,19 @@ def test_an_answer_is_brought_back_once(world: World) -> None:
     relying.answer(browser, page)
     again = browser.get(page.request.path.replace("/logins/", "/oauth/authorize/") + "/return", headers=HTML)
     assert again.status_code == 400
+
+
+def test_a_refresh_that_asks_for_fewer_scopes_gets_a_token_with_no_more(world: World) -> None:
+    """RFC 6749 section 6; the next refresh token has the scopes of the one before."""
+    relying = Relying.register(world)
+    first = relying.tokens(world.sign_in(), scope="openid profile offline_access")
+    assert "name" in relying.userinfo(first).json
+    form = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    less = relying.token(form | {"scope": "openid"}).json
+    assert less["scope"] == "openid"
+    assert set(relying.userinfo(less).json) == {"sub"}
+    again = relying.token(form | {"refresh_token": less["refresh_token"]}).json
+    assert again["scope"] == first["scope"]
+    assert "name" in relying.userinfo(again).json
+    more = form | {"refresh_token": again["refresh_token"], "scope": "openid organisations"}
+    assert relying.token(more).json["error"] == "invalid_scope"

@@ -66,3 +66,9 @@ def test_the_key_of_before_a_sign_in_is_nobody_s(world: World) -> None:
     world.sign_in_again(browser)
     assert browser.get("/account", headers=HTML).status_code == 200
     assert with_key(world, planted.value).get("/account", headers=HTML).status_code == 303
+
+
+def test_where_to_go_after_a_sign_in_is_a_path_of_this_site_of_bounded_length(world: World) -> None:
+    for target in ("//evil.example", "/\\evil.example", "https://evil.example", "/" + "x" * 2000):
+        page = world.app.test_client().get("/sign-in", query_string={"next": target}, headers=HTML)
+        assert 'name="next" value="/"' in page.text, target
