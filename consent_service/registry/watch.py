@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
-from consent_service.errors import ServiceError
+from consent_service.errors import ServiceError, said
 from consent_service.registry.extract import GONE, LegalStatus
 
 EVERY = dt.timedelta(hours=12)
@@ -87,13 +87,14 @@ def check(session: Session, owner: str, party: str) -> None:
     :raises ServiceError: ``organisation_not_active``
     """
     if is_gone(session, owner):
-        raise _not_active("this business is bankrupt or gone, so nothing can be agreed to in its name.")
+        raise _not_active(
+            said("This business is bankrupt or gone, as its register tells, so it agrees to nothing.")
+        )
     if is_gone(session, party):
-        raise _not_active("the party that asks is bankrupt or gone, so nothing was shared.")
+        raise _not_active(said("Who asks is bankrupt or gone, as its register tells, so nothing was shared."))
 
 
-def _not_active(what: str) -> ServiceError:
-    sentence = f"The business register tells that {what}"
+def _not_active(sentence: str) -> ServiceError:
     return ServiceError("organisation_not_active", sentence, status=409)
 
 
