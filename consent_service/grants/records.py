@@ -20,7 +20,7 @@ from consent_service.registry import mandates
 from consent_service.registry.model import Client, ClientRole
 
 LIVE = frozenset({Status.ACTIVE, Status.SUSPENDED, Status.NOTIFIED})
-ERASABLE = frozenset({"decision", "request", "grant", "offer"})
+ERASABLE = frozenset({"decision", "request", "grant", "offer", "objection"})
 """Subjects of entries whose payload an owner may have erased. The rest is about the service itself."""
 
 

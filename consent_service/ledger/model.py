@@ -62,6 +62,7 @@ class Kind(StrEnum):
     TOKEN_EXCHANGED = "token.exchanged"
     OFFER_MADE = "offer.made"
     OFFER_WITHDRAWN = "offer.withdrawn"
+    OBJECTION_RAISED = "objection.raised"
     OWNER_STANDING = "owner.standing"
 
 

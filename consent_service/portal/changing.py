@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
-from consent_service.grants import owning
+from consent_service.grants import objections, owning
 from consent_service.grants.agreement import Refused, agreements
 from consent_service.grants.bounds import bounds_of
 from consent_service.grants.model import Grant, Status, Terms
@@ -29,6 +29,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.post("/grants/<grant_id>/renew")(renew)
     blueprint.post("/grants/<grant_id>/suspend")(suspend)
     blueprint.post("/grants/<grant_id>/resume")(resume)
+    blueprint.post("/grants/<grant_id>/object")(object_to)
 
 
 @access.signed_in
@@ -94,6 +95,17 @@ def resume(grant_id: str) -> Response:
     """Let the grant go on."""
     _move(owning.resume, grant_id)
     flash(gettext("The grant goes on."), "success")
+    return _to(grant_id)
+
+
+@access.signed_in
+def object_to(grant_id: str) -> Response:
+    """Object to access by law."""
+    grant, person = access.own_grant(grant_id), access.person()
+    who = person.person_id if person else ""
+    with writing() as database:
+        objections.raise_objection(database, grant.owner, grant_id, request.form.get("text", ""), who, now())
+    flash(gettext("Recorded and passed on. Access goes on until the authority answers."), "success")
     return _to(grant_id)
 
 

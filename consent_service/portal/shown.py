@@ -242,6 +242,7 @@ def kind_text(kind: str) -> str:
         Kind.GRANT_EXHAUSTED: gettext("A grant ended, because everything was read once"),
         Kind.OFFER_MADE: gettext("A grant was offered"),
         Kind.OFFER_WITHDRAWN: gettext("An offer was taken back"),
+        Kind.OBJECTION_RAISED: gettext("You objected to access by law"),
         Kind.REQUEST_REQUESTED: gettext("A request"),
         Kind.REQUEST_OPENED: gettext("A request was looked at"),
         Kind.REQUEST_DECLINED: gettext("A request was declined"),

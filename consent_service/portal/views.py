@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from consent_service.db import reading
 from consent_service.errors import ServiceError
-from consent_service.grants import store
+from consent_service.grants import objections, store
 from consent_service.ledger import store as ledger
 from consent_service.portal import (
     access,
@@ -131,6 +131,7 @@ def grant_page(grant_id: str) -> str:
         "given_by": given["by"],
         "given_at": given["time"],
         "history": history,
+        "objections": objections.of_grant(reading(), grant.owner, grant_id),
     }
     others = [
         one

@@ -21,7 +21,8 @@ from consent_service.signals.model import Event, EventType, opaque, person
 class GrantChange:
     """What a kind of entry means for the grant, who began it, and a sentence for the receiver's log."""
 
-    status: Status
+    status: Status | None
+    """None where the grant stays as it is."""
     initiating_entity: str
     reason: str
 
@@ -31,6 +32,7 @@ GRANT_CHANGES: dict[Kind, GrantChange] = {
         Status.NOTIFIED, "policy", "The owner was given notice of access by law."
     ),
     Kind.GRANT_ACTIVATED: GrantChange(Status.ACTIVE, "user", "The grant is in force."),
+    Kind.OBJECTION_RAISED: GrantChange(None, "user", "The owner objects to access by law."),
     Kind.GRANT_SUSPENDED: GrantChange(Status.SUSPENDED, "admin", "The grant is suspended."),
     Kind.GRANT_RESUMED: GrantChange(Status.ACTIVE, "admin", "The grant is in force again."),
     Kind.GRANT_REVOKED: GrantChange(Status.REVOKED, "user", "The owner took the grant back."),
@@ -56,11 +58,11 @@ def of_entry(entry: Mapping[str, Any], when: dt.datetime) -> tuple[str, Event] |
     client_id, grant_id = entry.get("client_id"), entry.get("grant_id")
     if change is None or client_id is None or grant_id is None:
         return None
-    changed = {
-        "grant_id": grant_id,
-        "grant_version": entry.get("grant_version"),
-        "grant_status": change.status.value,
-    }
+    changed = {"grant_id": grant_id}
+    if change.status is None:
+        changed["entry_id"] = entry["entry_id"]
+    else:
+        changed |= {"grant_version": entry.get("grant_version"), "grant_status": change.status.value}
     members = {"claims": changed, **_common(change.initiating_entity, change.reason, when)}
     event = Event(EventType.TOKEN_CLAIMS_CHANGE, opaque(str(grant_id)), entry["entry_id"], members)
     return str(client_id), event

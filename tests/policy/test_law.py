@@ -12,15 +12,19 @@ import pytest
 import yaml
 
 from consent_service.config import POLICIES
-from consent_service.db import writing
+from consent_service.db import reading, writing
 from consent_service.grants import disputes, records
+from consent_service.grants.records import may_read
+from consent_service.ledger import store as entries
 from consent_service.ledger.model import Kind
-from consent_service.ledger.store import payloads_of
+from consent_service.ledger.store import PayloadRow, payloads_of
 from consent_service.policy.engine import PolicySet
 from consent_service.policy.publish import publish
-from consent_service.registry.model import ClientRole
+from consent_service.registry import parties
+from consent_service.registry.model import Client, ClientRole
+from consent_service.signals.told import of_entry
 from tests.policy.test_replay import report
-from tests.world import OTHER_OWNER, OWNER, Peer, World
+from tests.world import OTHER_OWNER, OWNER, Peer, World, csrf
 
 TAX = "0192:974761076"
 
@@ -227,3 +231,34 @@ def test_an_erased_read_by_law_is_no_difference_for_what_is_counted_with_it(
     found = report(world)
     assert found["differences"] == []
     assert found["erased"] >= 2
+
+
+def test_an_objection_is_recorded_and_passed_on_and_is_no_revocation(world: World, tax: Peer) -> None:
+    by_law, agreed = invoke(tax, vat(world)).json, world.grant()
+    browser = world.sign_in()
+    page = browser.get(f"/grants/{by_law['grant_id']}")
+    assert "It does not end the access" in page.text
+    form = {"csrf_token": csrf(page), "text": "<b>Wrong year</b>"}
+    path = f"/grants/{by_law['grant_id']}/object"
+    assert browser.post(path, data=form).status_code == 303
+    shown = browser.get(f"/grants/{by_law['grant_id']}").text
+    assert "&lt;b&gt;Wrong year&lt;/b&gt;" in shown
+    assert "Taken back" not in shown
+    assert read(world, tax, by_law)["decision"] is True
+    assert browser.post(path, data=form | {"text": " "}).status_code == 400
+    assert browser.post(path, data=form | {"text": "x" * 2001}).status_code == 400
+    assert browser.post(f"/grants/{agreed['grant_id']}/object", data=form).status_code == 409
+    with world.app.app_context():
+        [row] = reading().query(PayloadRow).filter_by(kind="objection.raised")
+        entry, _ = entries.entry(reading(), row.entry_id) or (b"", None)
+        client_id, event = of_entry(json.loads(entry), row.time) or ("", None)
+        assert may_read(reading(), row, authority(tax), world.clock.now()), "the authority reads the words"
+    assert client_id == tax.client_id
+    assert event
+    assert event.members["claims"] == {"grant_id": by_law["grant_id"], "entry_id": row.entry_id}
+
+
+def authority(peer: Peer) -> Client:
+    found = parties.find(reading(), peer.client_id)
+    assert found
+    return found

@@ -33,6 +33,7 @@ msgstr ""
 
 """
 READ_BY_PEOPLE = (
+    "grants/objections.py",
     "grants/offers.py",
     "grants/owning.py",
     "grants/records.py",

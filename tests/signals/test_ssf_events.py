@@ -269,8 +269,9 @@ def test_nothing_that_happened_to_a_person_stays_once_it_was_told(both_worlds: W
     assert counts == [1, 0]
 
 
-def test_every_kind_of_entry_that_changes_a_grant_is_told() -> None:
-    assert {kind for kind in Kind if kind.value.startswith("grant.")} == set(GRANT_CHANGES)
+def test_every_kind_of_entry_that_changes_a_grant_is_told_and_so_is_an_objection() -> None:
+    changes = {kind for kind in Kind if kind.value.startswith("grant.")}
+    assert changes | {Kind.OBJECTION_RAISED} == set(GRANT_CHANGES)
 
 
 def test_tellers_side_by_side_tell_everything_once(both_receivers: Receiver) -> None:
