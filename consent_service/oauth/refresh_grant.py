@@ -44,7 +44,7 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def authenticate_refresh_token(self, refresh_token: str) -> Refresh | None:
-        token = issued.find(session(), refresh_token)
+        token = issued.held(session(), refresh_token)
         return Refresh(token) if token is not None and token.kind == "refresh_token" else None
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:

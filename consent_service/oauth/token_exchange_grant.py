@@ -111,7 +111,7 @@ def _subject_token(text: str, client: Client) -> issued.Token:
 
     What was exchanged already goes no further: a grant names its party and its holders, and no chain.
     """
-    token = issued.find(session(), text)
+    token = issued.held(session(), text)
     if (
         token is None
         or token.kind != "access_token"

@@ -16,6 +16,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from consent_service.db import lock
 from consent_service.ledger import append as ledger
 from consent_service.registry.status import Place
 from consent_service.registry.store import TokenRow
@@ -130,6 +131,18 @@ def find(session: Session, token: str) -> Token | None:
     )
 
 
+def held(session: Session, token: str) -> Token | None:
+    """The same for whoever gives more of it: until the transaction ends nobody revokes what it came from.
+
+    Otherwise a revocation could end between the look and the gift, and never see what was given.
+    """
+    found = find(session, token)
+    if found is None:
+        return None
+    _hold(session, found.authorization_id or found.token_hash)
+    return find(session, token)
+
+
 def use(session: Session, token: Token, now: dt.datetime) -> bool:
     """Use a token up that counts once, in one conditional UPDATE; False when it was used before."""
     this = TokenRow.token_hash == token.token_hash, TokenRow.revoked_at.is_(None)
@@ -149,6 +162,7 @@ def revoke(session: Session, token: Token, now: dt.datetime) -> None:
     if token.kind == "refresh_token" and token.authorization_id:
         revoke_authorization(session, token.authorization_id, now)
     else:
+        _hold(session, token.authorization_id or token.token_hash)
         session.execute(
             update(TokenRow)
             .where(
@@ -170,6 +184,7 @@ def revoke_client(session: Session, client_id: str, now: dt.datetime) -> None:
 
 def revoke_authorization(session: Session, authorization_id: str, now: dt.datetime) -> None:
     """Revoke every token that came from one authorization (RFC 6749 section 4.1.2: a code used twice)."""
+    _hold(session, authorization_id)
     session.execute(
         update(TokenRow)
         .where(TokenRow.authorization_id == authorization_id, TokenRow.revoked_at.is_(None))
@@ -188,3 +203,7 @@ def revoke_sign_in(session: Session, authorization_id: str, now: dt.datetime) ->
         )
         .values(revoked_at=now)
     )
+
+
+def _hold(session: Session, source: str) -> None:
+    lock(session, f"tokens of {source}")

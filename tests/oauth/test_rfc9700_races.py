@@ -12,12 +12,15 @@ from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
 
 from consent_service.db import db
+from consent_service.oauth.client import EXCHANGE
+from consent_service.oauth.token_exchange_grant import ACCESS_TOKEN
 from tests import postgresql
-from tests.oauth.grants import introspect
+from tests.oauth.grants import SECOND, introspect, second_holder
 from tests.oauth.relying import Relying
-from tests.world import World
+from tests.world import RESOURCE, World
 
-USES_UP = ('UPDATE "authorization" SET code_used_at', "UPDATE token SET revoked_at")
+USES_UP = ('UPDATE "authorization" SET code_used_at', "SELECT pg_advisory_xact_lock(")
+GIVES = "INSERT INTO token "
 AT_MOST = 10  # seconds that one waits for the other
 
 
@@ -70,3 +73,44 @@ def test_a_refresh_token_that_two_use_at_once_ends_all_that_came_with_it(world: 
     assert relying.userinfo(first.json).status_code == 401
     again = form | {"refresh_token": first.json["refresh_token"]}
     assert relying.token(again).json["error"] == "invalid_grant"
+
+
+def revoked_meanwhile(world: World, give: Callable[[], TestResponse], token: str) -> TestResponse:
+    """The answer to a call that was about to give a token when another one was revoked."""
+    revoking = threading.Thread(target=lambda: world.bank.post("/oauth/revoke", {"token": token}))
+    me = threading.get_ident()
+
+    def pause(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith(GIVES) and threading.get_ident() == me and not revoking.ident:
+            revoking.start()
+            revoking.join(2)  # it is through by now, or waits for us
+
+    with world.app.app_context():
+        engine: Engine = db.engine
+    event.listen(engine, "before_cursor_execute", pause)
+    try:
+        answer = give()
+    finally:
+        event.remove(engine, "before_cursor_execute", pause)
+    revoking.join()
+    return answer
+
+
+def test_what_a_refresh_gives_while_its_token_is_revoked_is_revoked_too(world: World) -> None:
+    first = world.grant()
+    form = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    again = revoked_meanwhile(
+        world, lambda: world.bank.post("/oauth/token", form, dpop=True), first["refresh_token"]
+    )
+    assert again.status_code == 200, again.text
+    assert introspect(world.bank, again.json["access_token"]) == {"active": False}
+
+
+def test_what_an_exchange_gives_while_the_subject_token_is_revoked_is_revoked_too(world: World) -> None:
+    second = second_holder(world)
+    subject = world.grant(world.details(locations=[RESOURCE, SECOND]))["access_token"]
+    form = {"grant_type": EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN}
+    asked = form | {"resource": SECOND}
+    theirs = revoked_meanwhile(world, lambda: world.erp.post("/oauth/token", asked, dpop=True), subject)
+    assert theirs.status_code == 200, theirs.text
+    assert introspect(second, theirs.json["access_token"]) == {"active": False}
