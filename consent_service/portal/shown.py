@@ -46,7 +46,7 @@ def party(identifier: str) -> dict[str, Any]:
         "country": country,
         "country_name": words.country(country),
         "verified": found is not None,
-        "verified_text": gettext("Name checked by %(source)s", source=found.verified_by) if found else "",
+        "verified_text": words.checked_by(found.verified_by) if found else "",
     }
 
 

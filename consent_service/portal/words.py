@@ -11,6 +11,7 @@ from flask import g
 from flask_babel import get_locale
 
 from consent_service.db import reading
+from consent_service.errors import said
 from consent_service.grants.agreement import agreements
 from consent_service.grants.catalogue import Catalogue
 from consent_service.grants.model import Access, DeclineReason, Mode, Status, Terms, Unit
@@ -22,6 +23,7 @@ from consent_service.registry.model import Client, OrganisationRole
 from consent_service.web import texts
 from consent_service.web.texts import gettext, ngettext
 
+OUR_CHECKERS = (said("the operator"), said("the sandbox register"))
 TIME_ZONES = {
     "NO": "Europe/Oslo",
     "SE": "Europe/Stockholm",
@@ -46,6 +48,12 @@ def reason(recorded: Mapping[str, str]) -> str:
 def language() -> str:
     """The language of this page, as the catalogue names it."""
     return texts.language()
+
+
+def checked_by(source: str) -> str:
+    """Who checked an organisation's name: a register under its own name, or one of us."""
+    source = gettext(source) if source in OUR_CHECKERS else source
+    return gettext("Name checked by %(source)s", source=source)
 
 
 def country(code: str) -> str:
