@@ -26,6 +26,7 @@ from consent_service.registry.store import PersonRow, RepresentationRow
 from consent_service.sealing import Seal
 
 USE, DETAILS = "national-number", "national-details"
+LATELY = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def introduce(identity: NationalIdentity, register: Register, secret_key: str, n
         row.name = identity.name
         row.sealed_person_number = Seal(secret_key, USE).close(identity.person_number)
         row.sealed_details = Seal(secret_key, DETAILS).close(_details(identity))
+        row.looked_at = now
         session.flush()
         _replace_roles(session, row, found, secret_key)
         return Person(row.person_id, row.name, row.language)
@@ -78,11 +80,15 @@ def speak(session: Session, person_id: str, language: str) -> None:
 def refresh(person_id: str, register: Register, secret_key: str, now: dt.datetime) -> None:
     """Ask the registers again when what they said last no longer counts.
 
+    Of somebody of whom they said nothing, they are asked again after :data:`LATELY`, not on every page.
+
     :raises RegisterUnavailable: what is stored stays, and goes on not counting
     """
     known = representations(reading(), person_id)
     row = reading().get(PersonRow, person_id)
     if row is None or (known and all(right.holds(now) for right in known)):
+        return
+    if not known and row.looked_at is not None and now - row.looked_at < LATELY:
         return
     identity = _identity(row, secret_key)
     found = register.roles_of(identity, {one.owner for one in known}, now)
@@ -90,6 +96,7 @@ def refresh(person_id: str, register: Register, secret_key: str, now: dt.datetim
         _hold(session, identity, [one.organisation for one in found.roles])
         row = session.get(PersonRow, person_id)
         if row is not None:
+            row.looked_at = now
             _replace_roles(session, row, found, secret_key)
 
 

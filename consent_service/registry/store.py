@@ -140,6 +140,8 @@ class PersonRow(Base):
     sealed_person_number: Mapped[str] = mapped_column(Text)
     sealed_details: Mapped[str | None] = mapped_column(Text)
     """Date of birth, and the country whose number it is; None for who signed in before they were kept."""
+    looked_at: Mapped[dt.datetime | None] = mapped_column(Instant)
+    """When the registers were last asked for whom this person acts."""
     created_at: Mapped[dt.datetime] = mapped_column(Instant)
     language: Mapped[str | None] = mapped_column(String(8))
 

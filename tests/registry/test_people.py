@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import jsonify
 from sqlalchemy import select, text
 
 from consent_service.db import db, reading, writing
@@ -17,6 +18,7 @@ from consent_service.registry.model import REPRESENTATION_LIFE, NationalIdentity
 from consent_service.registry.registers import asking
 from consent_service.registry.registers.base import NoRegister, RegisterUnavailable
 from consent_service.registry.registers.memory import Memory
+from consent_service.registry.registers.nordic import Nordic
 from consent_service.registry.registers.norway import Norway
 from consent_service.registry.registers.together import LATELY, Registers
 from consent_service.registry.store import RepresentationRow
@@ -175,3 +177,18 @@ def test_nobody_is_confirmed_without_a_register_or_without_having_signed_in(
     people.confirm(person.person_id, OWNER, NoRegister(), KEY, now)
     people.confirm("nobody", OWNER, norway, KEY, now)
     assert reading().scalars(select(RepresentationRow)).all() == []
+
+
+def test_of_whom_nothing_was_said_the_registers_are_asked_again_after_a_while_and_not_on_every_page(
+    world: World, odd: Odd
+) -> None:
+    odd.answer = lambda path: jsonify(signatory_rights=[])
+    register = Registers({}, Nordic(odd.url))
+    now = world.clock.now()
+    person = people.introduce(INGRID, register, KEY, now)
+    for minutes in (0, 1, 4):
+        people.refresh(person.person_id, register, KEY, now + dt.timedelta(minutes=minutes))
+    assert len(odd.asked) == 1
+    people.refresh(person.person_id, register, KEY, now + people.LATELY)
+    people.refresh(person.person_id, register, KEY, now + people.LATELY)
+    assert len(odd.asked) == 2
