@@ -115,6 +115,9 @@ def error_of(answer: TestResponse) -> str:
 
 
 def only(advertised: list[str], tried: tuple[str, ...], works: Callable[[str], bool]) -> None:
-    """What a document names works, each of it; what else is tried does not."""
+    """What a document names works, each of it; what else is tried does not, and what works is named.
+
+    :param tried: all that we know of, done here or not
+    """
     assert advertised
     assert {one for one in {*advertised, *tried} if works(one)} == set(advertised)

@@ -153,7 +153,7 @@ def with_certificate(world: World, web: Any, method: AuthMethod, at: str, shown:
 
 def auth_methods(at: str) -> Row:
     """Each method authenticates at this endpoint."""
-    others = ("none", "client_secret_jwt", "tls_client_auth", "attest_jwt_client_auth")
+    others = (*AuthMethod, "none", "client_secret_jwt", "attest_jwt_client_auth")
 
     def probe(world: World, value: Any) -> None:
         only(value, others, lambda method: _authenticates(world, method, at))

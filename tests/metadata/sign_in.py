@@ -23,7 +23,7 @@ EVERYTHING = "openid profile organisations offline_access"
 def subject_types(world: World, value: Any) -> None:
     only(
         value,
-        ("ephemeral", "global"),
+        ("pairwise", "public", "ephemeral", "global"),
         lambda one: may_register(world, Profile.OIDC, subject_type=one),
     )
     browser = world.sign_in()
@@ -86,7 +86,7 @@ def prompts(world: World, value: Any) -> None:
             prompt
         ] in answer.text
 
-    only(value, ("create", "enrol"), works)
+    only(value, ("none", "login", "consent", "select_account", "create", "enrol"), works)
     assert "code" in returned(relying.leave(browser, prompt="none"))
 
 

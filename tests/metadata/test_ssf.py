@@ -52,7 +52,11 @@ def delivery_methods(world: World, value: Any) -> None:
         return receiver(world).call("POST", "/ssf/stream", json=body).status_code == 201
 
     assert POLL in value
-    only(value, ("urn:ietf:rfc:9999", "https://schemas.openid.net/secevent/risc/delivery-method/push"), works)
+    only(
+        value,
+        (PUSH, POLL, "urn:ietf:rfc:9999", "https://schemas.openid.net/secevent/risc/delivery-method/push"),
+        works,
+    )
 
 
 def configuration(world: World, value: Any) -> None:
