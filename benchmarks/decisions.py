@@ -264,16 +264,18 @@ def granian(application: str, port: int, environ: dict[str, str]) -> Iterator[No
     command = ["taskset", "-c", "0", str(Path(sys.executable).parent / "granian"), "--interface", "wsgi"]
     command += ["--port", str(port), "--workers", "1", "--blocking-threads", threads, "--no-ws", application]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, env={**os.environ, **environ}, stdout=quiet, stderr=quiet) as process:
-        for _ in range(200):
-            try:
-                httpx2.get(f"http://localhost:{port}/healthz")
-                break
-            except httpx2.HTTPError:
-                time.sleep(0.1)
-        yield
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+    with subprocess.Popen(command, env={**os.environ, **environ}, stdout=quiet, stderr=open(os.environ.get("GRANIAN_LOG","/dev/null"),"a")) as process:
+        try:
+            for _ in range(200):
+                try:
+                    httpx2.get(f"http://localhost:{port}/healthz")
+                    break
+                except httpx2.HTTPError:
+                    time.sleep(0.1)
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
 
 
 def _token(settings: Settings) -> str:

@@ -19,7 +19,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from consent_service.clock import Clock, SystemClock
 from consent_service.config import Settings
 from consent_service.courier import Courier
-from consent_service.db import db, reading
+from consent_service.db import db, group, reading
 from consent_service.errors import ServiceError
 from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import HeadRow, LedgerHalted
@@ -28,6 +28,7 @@ from consent_service.oauth.views import server as oauth_server
 from consent_service.outgoing import Outgoing
 from consent_service.policy import search
 from consent_service.policy.api import blueprint as decisions
+from consent_service.policy.edge import Edge
 from consent_service.policy.publish import from_directory
 from consent_service.policy.rulebook import Rulebook
 from consent_service.portal import access
@@ -139,6 +140,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     _add_error_pages(app)
     _add_nonces(app)
     _add_language(app)
+    with app.app_context():
+        app.wsgi_app = Edge(app, group(db.engine), https=settings.issuer.startswith("https:"))  # type: ignore[method-assign]
     return app
 
 

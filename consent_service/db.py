@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import hashlib
+import os
 import sqlite3
 import threading
 from collections import deque
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import IO, Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
@@ -43,6 +44,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
+
+from consent_service.prepared import keep_driver
 
 T = TypeVar("T")
 BUSY_TIMEOUT = 10_000  # milliseconds that a writer waits for the one before it
@@ -124,6 +127,8 @@ class Pen:
 
     file: Path | None
     turn: threading.Lock = field(default_factory=threading.Lock)
+    opened: tuple[int, IO[str]] | None = None
+    """The file, and the process that opened it: one that was forked would share its lock."""
 
     @classmethod
     def of(cls, engine: Engine) -> Pen:
@@ -136,9 +141,15 @@ class Pen:
         if self.file is None:
             yield
             return
-        with self.turn, self.file.open("a") as file:  # closing it lets go of the lock
+        with self.turn:
+            if self.opened is None or self.opened[0] != os.getpid():
+                self.opened = os.getpid(), self.file.open("a")
+            file = self.opened[1]
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
 
 
 _pens: WeakKeyDictionary[Engine, Pen] = WeakKeyDictionary()
@@ -281,13 +292,15 @@ class Group:
     def _commit(self, units: list[_Unit[Any]]) -> bool:
         """One transaction; False when a unit failed, so that the others must go again without it."""
         with self._pen.held(), Session(self._engine) as session:
+            keep_driver(session)
             names = [name for unit in units for name in unit.names]
             lock(session, *names, shared=[name for unit in units for name in unit.shared])
             for unit in units:
                 try:
                     unit.result = unit.work(session)
-                    session.flush()
-                    session.expunge_all()
+                    if session.new or session.identity_map:  # most units use no object of the mapper's
+                        session.flush()
+                        session.expunge_all()
                 except OperationalError:
                     raise
                 except Exception as error:  # noqa: BLE001  (it is the caller's to handle)

@@ -37,6 +37,7 @@ from consent_service.grants.model import (
     terms_from_json,
     terms_to_json,
 )
+from consent_service.prepared import Prepared
 
 
 class RequestRow(Base):
@@ -208,7 +209,7 @@ def add_version(session: Session, grant: Grant) -> None:
 # On the path of every decision: plain statements, made once, without the object mapper's share.
 _GRANT, _READS = GrantRow.__table__, ReadsRow.__table__
 _OF_GRANT = (_GRANT.c.owner == bindparam("owner"), _GRANT.c.grant_id == bindparam("grant_id"))
-_LATEST = (
+_LATEST = Prepared(
     select(_GRANT.c.version, _GRANT.c.entry_id).where(*_OF_GRANT).order_by(_GRANT.c.version.desc()).limit(1)
 )
 # By id alone: the owner is looked at afterwards, since no database has an index for lists of pairs.
@@ -230,8 +231,8 @@ _COUNTER = (
     _READS.c.data_set == bindparam("b_data_set"),
     _READS.c.window_start == bindparam("b_window_start"),
 )
-_COUNTED = select(_READS.c.reads).where(*_COUNTER)
-_COUNT = update(ReadsRow).where(*_COUNTER).values(reads=_READS.c.reads + 1)
+_COUNTED = Prepared(select(_READS.c.reads).where(*_COUNTER))
+_COUNT = Prepared(update(_READS).where(*_COUNTER).values(reads=_READS.c.reads + 1))  # type: ignore[arg-type]
 
 
 def current(session: Session, owner: str, grant_id: str) -> Grant | None:
@@ -240,7 +241,7 @@ def current(session: Session, owner: str, grant_id: str) -> Grant | None:
     Which one that is, is always asked; what is in it never changes, so it is read once.
     """
     key = {"owner": owner, "grant_id": grant_id}
-    latest = session.connection().execute(_LATEST, key).first()
+    latest = _LATEST.first(session, key)
     if latest is None:
         return None
     version: Version = (owner, grant_id, latest[0], latest[1])
@@ -337,14 +338,14 @@ def owners_of_party(session: Session, party: str, *, after: str = "") -> list[st
 
 def reads(session: Session, grant: Grant, data_set: str, window: dt.datetime) -> int:
     """How many reads of a data set this grant permitted in a window."""
-    found = session.connection().execute(_COUNTED, _counted(grant, data_set, window)).scalar()
-    return int(found or 0)
+    found = _COUNTED.first(session, _counted(grant, data_set, window))
+    return int(found[0]) if found else 0
 
 
 def count_read(session: Session, grant: Grant, data_set: str, window: dt.datetime) -> None:
     """Count one more; the caller holds the owner's lock, so nobody counts beside it."""
     key = _counted(grant, data_set, window)
-    if session.connection().execute(_COUNT, key).rowcount == 0:
+    if _COUNT.change(session, key) == 0:
         first = {name.removeprefix("b_"): value for name, value in key.items()} | {"reads": 1}
         session.connection().execute(insert(ReadsRow), first)
 

@@ -20,11 +20,16 @@ from sqlalchemy.orm import Session, SessionTransaction
 from consent_service.db import lock
 from consent_service.ledger.model import SALT_BYTES, Entry, Kind, canonical, commit
 from consent_service.ledger.store import NO_OWNER, EpochRow, PayloadRow, PendingRow, check_running
+from consent_service.prepared import Prepared
 
 REGISTRY = "registry"
 """Held by whoever changes who takes part; shared by every decision."""
 _ROWS = "ledger_rows"
-_PENDING, _PAYLOADS = insert(PendingRow.__table__), insert(PayloadRow.__table__)  # type: ignore[arg-type]
+_PENDING = Prepared(insert(PendingRow.__table__).inline(), "entry_id", "body")  # type: ignore[arg-type]
+_PAYLOADS = Prepared(
+    insert(PayloadRow.__table__),  # type: ignore[arg-type]
+    *("owner", "time", "entry_id", "kind", "grant_id", "salt", "body"),
+)
 _NEXT_EPOCH = update(EpochRow.__table__).values(epoch=EpochRow.__table__.c.epoch + 1)  # type: ignore[arg-type]
 
 
@@ -99,10 +104,9 @@ def write_down(session: Session) -> None:
         return
     check_running(session)
     pending, payloads = rows
-    connection = session.connection()
     # Two statements however many entries; "arrival" counts up in the order of the list.
-    connection.execute(_PENDING, pending)
-    connection.execute(_PAYLOADS, payloads)
+    _PENDING.many(session, pending)
+    _PAYLOADS.many(session, payloads)
 
 
 @event.listens_for(Session, "before_commit")

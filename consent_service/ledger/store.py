@@ -20,6 +20,7 @@ from consent_service.db import Base, Instant
 from consent_service.errors import ServiceError, said
 from consent_service.ledger.model import SALT_BYTES, Kind
 from consent_service.ledger.tiles import ReadTile
+from consent_service.prepared import Prepared
 
 NO_OWNER = ""
 HEAD = 1
@@ -148,12 +149,13 @@ class EpochRow(Base):
     epoch: Mapped[int] = mapped_column(BigInteger)
 
 
-_EPOCH = select(EpochRow.__table__.c.epoch)
+_EPOCH = Prepared(select(EpochRow.__table__.c.epoch))
 
 
 def epoch(session: Session) -> int:
     """The present epoch; under the registry's lock it stays until the transaction ends."""
-    return int(session.connection().execute(_EPOCH).scalar() or 0)
+    found = _EPOCH.first(session, {})
+    return int(found[0]) if found else 0
 
 
 def payloads_of(
@@ -225,7 +227,7 @@ def told(session: Session) -> Iterator[tuple[int | None, bytes, str | None, byte
         yield None, body, owner, payload_body
 
 
-_HALTED = select(HeadRow.__table__.c.halted).where(HeadRow.__table__.c.id == HEAD)
+_HALTED = Prepared(select(HeadRow.__table__.c.halted).where(HeadRow.__table__.c.id == HEAD))
 
 
 def check_running(session: Session) -> None:
@@ -233,9 +235,9 @@ def check_running(session: Session) -> None:
 
     :raises LedgerHalted: with the reason, which says what the operator must do
     """
-    halted = session.connection().execute(_HALTED).scalar()
-    if halted:
-        raise LedgerHalted(halted)
+    found = _HALTED.first(session, {})
+    if found and found[0]:
+        raise LedgerHalted(found[0])
 
 
 class LedgerHalted(ServiceError):

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
+
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from consent_service.clock import rfc3339
 from consent_service.grants.model import Grant, window_end
@@ -20,6 +25,20 @@ ELSEWHERE = frozenset({"party-matches", "owner-matches", "holder-serves"})
 """Reasons that say that a grant is not about those who ask."""
 OUTSIDERS = frozenset({"holder-active", "holder-is-caller", "holder-serves-owner"})
 """Reasons that a holder is told alone: who has a grant from whom is not its to know."""
+
+
+@lru_cache(maxsize=256)
+def language(accepted: str, languages: tuple[str, ...]) -> str:
+    """The first of the caller's languages (RFC 9110 section 12.5.4) that the policies have; else English."""
+    return parse_accept_header(accepted, LanguageAccept).best_match(languages) or "en"
+
+
+def saying(texts: Texts, accepted: str, now: dt.datetime) -> Callable[[Answer], dict[str, Any]]:
+    """How answers are told to this caller.
+
+    :param accepted: its ``Accept-Language``, or ""
+    """
+    return partial(answer, texts=texts, language=language(accepted, texts.languages), now=now)
 
 
 def answer(of: Answer, texts: Texts, language: str, now: dt.datetime) -> dict[str, Any]:

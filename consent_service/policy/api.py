@@ -30,7 +30,7 @@ from consent_service.registry.callers import Unauthenticated
 from consent_service.registry.model import ClientRole
 from consent_service.registry.nonces import Nonces
 from consent_service.web.certificate import called_at, mtls_aliases, presented_thumbprint
-from consent_service.web.current import current, now
+from consent_service.web.current import clock, current, now
 
 SCOPE = "decisions"
 HOLDERS = frozenset({ClientRole.HOLDER})
@@ -129,7 +129,7 @@ def _asked(evaluate: Callable[..., T], *options: Any) -> T:
     """Ask for the holder; when the registry changed since it was looked at, look again."""
     for _ in range(MOST_TRIES):
         try:
-            return evaluate(_holder(), current(Rulebook), now, *options)
+            return evaluate(_holder(), current(Rulebook), clock().now, *options)
         except Stale:
             continue
     raise _restless()
@@ -183,10 +183,8 @@ def _holder() -> Holder:
 
 
 def _say() -> Callable[[Answer], dict[str, Any]]:
-    """How answers are told to this caller: in the first of its languages that the policies have."""
     texts = current(Rulebook).latest.rules.policies.texts
-    language = request.accept_languages.best_match(texts.languages) or "en"
-    return partial(answers.answer, texts=texts, language=language, now=now())
+    return answers.saying(texts, request.headers.get("Accept-Language", ""), now())
 
 
 def _try(question: object) -> EvaluationRequest | dict[str, Any]:

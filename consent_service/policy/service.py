@@ -85,11 +85,13 @@ def evaluate_all(
     book: Rulebook,
     clock: Callable[[], dt.datetime],
     stop_at: bool | None = None,  # noqa: FBT001
+    share: Callable[..., list[Answer]] = together,
 ) -> list[Answer]:
     """Decide several requests in one transaction, in order; what one uses up, the next one lacks.
 
     :param stop_at: stop after the first decision that is this one; what comes after it is neither
         decided nor recorded
+    :param share: :func:`consent_service.db.together`, or the like for who has no request of Flask's
     :raises Stale: nothing was decided
     """
 
@@ -116,7 +118,7 @@ def evaluate_all(
     }
     owners = {owner for one in requests if (owner := owner_of(one)) is not None}
     try:
-        return together(work, *map(ledger.of_owner, owners), shared=[ledger.REGISTRY])
+        return share(work, *map(ledger.of_owner, owners), shared=[ledger.REGISTRY])
     except (SQLAlchemyError, LedgerHalted) as error:
         structlog.get_logger().error("decision not recorded", exception=type(error).__name__)
         digest = book.latest.rules.policies.digest

@@ -54,9 +54,9 @@ class Texts:
         return cls(found)
 
     @property
-    def languages(self) -> list[str]:
+    def languages(self) -> tuple[str, ...]:
         """The languages that there are, English first."""
-        return [FALLBACK, *self.by_language]
+        return (FALLBACK, *self.by_language)
 
     def reason(self, policy: str, english: str, language: str) -> str:
         """What a policy says in this language; in English where it has no words for it."""

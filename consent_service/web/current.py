@@ -7,7 +7,7 @@ edges take them out here. One mechanism, typed, and no module-level state.
 from __future__ import annotations
 
 import datetime as dt
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app
 
@@ -19,10 +19,16 @@ T = TypeVar("T")
 
 def provide(app: Flask, *things: object, **named: object) -> None:
     """Put things into the application under their own type, or under a name where several types would do."""
-    shelf = app.extensions.setdefault(KEY, {})
+    found = shelf(app)
     for thing in things:
-        shelf[type(thing)] = thing
-    shelf.update(named)
+        found[type(thing)] = thing
+    found.update(named)
+
+
+def shelf(app: Flask) -> dict[Any, Any]:
+    """Where they lie: for an edge that does without the framework."""
+    found: dict[Any, Any] = app.extensions.setdefault(KEY, {})
+    return found
 
 
 def current(kind: type[T]) -> T:
@@ -35,9 +41,14 @@ def optional(kind: type[T]) -> T | None:
     return cast("T | None", current_app.extensions[KEY].get(kind))
 
 
+def clock() -> Clock:
+    """The application's clock: for who asks it later, perhaps on another request's thread."""
+    return cast("Clock", current_app.extensions[KEY]["clock"])
+
+
 def now() -> dt.datetime:
     """The moment, by the application's clock."""
-    return cast("Clock", current_app.extensions[KEY]["clock"]).now()
+    return clock().now()
 
 
 def named(name: str) -> object:

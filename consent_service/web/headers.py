@@ -49,13 +49,23 @@ def _policy(form_targets: tuple[str, ...]) -> str:
     return "; ".join(f"{name} {value}" for name, value in (POLICY | {"form-action": targets}).items())
 
 
+def request_id(given: str) -> str:
+    """What this request is called: by the name that it brought, or a new one."""
+    return given if SANE_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+def always(*, https: bool) -> dict[str, str]:
+    """The headers of every answer that no page, no form and no reader of the log is about."""
+    strict = {"Strict-Transport-Security": f"max-age={YEAR}; includeSubDomains"} if https else {}
+    return {"Content-Security-Policy": _policy(()), **HEADERS, **strict, "Cache-Control": "no-store"}
+
+
 def init_app(app: Flask, *, https: bool) -> None:
     """Put the headers on every answer of ``app``; HSTS only where the issuer is https."""
 
     @app.before_request
     def _take_request_id() -> None:
-        given = request.headers.get(REQUEST_ID, "")
-        g.request_id = given if SANE_ID.fullmatch(given) else str(uuid.uuid4())
+        g.request_id = request_id(request.headers.get(REQUEST_ID, ""))
         if "\x00" in request.path:  # names nothing here, and PostgreSQL refuses to look for it
             abort(404)
 

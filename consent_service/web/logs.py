@@ -58,24 +58,34 @@ def configure() -> None:
     )
 
 
+def begin(request_id: str) -> float:
+    """Name this request in every line that it logs from here on; returns when it began."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return time.perf_counter()
+
+
+def end(method: str, route: str, status: int, began: float | None) -> None:
+    """Log a request whose answer is ready."""
+    structlog.get_logger().info(
+        "request",
+        method=method,
+        route=route,
+        status=status,
+        milliseconds=round((time.perf_counter() - began) * 1000) if began else None,
+    )
+
+
 def init_app(app: Flask) -> None:
     """Log each request of ``app`` when its answer is ready."""
-    logger = structlog.get_logger()
 
     @app.before_request
     def _start() -> None:
-        g.started = time.perf_counter()
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        g.started = begin(g.request_id)
 
     @app.after_request
     def _end(response: Response) -> Response:
-        started = g.get("started")
-        logger.info(
-            "request",
-            method=request.method if request.url_rule else "-",
-            route=request.url_rule.rule if request.url_rule else "-",
-            status=response.status_code,
-            milliseconds=round((time.perf_counter() - started) * 1000) if started else None,
-        )
+        rule = request.url_rule
+        method, route = (request.method, rule.rule) if rule else ("-", "-")
+        end(method, route, response.status_code, g.get("started"))
         return response

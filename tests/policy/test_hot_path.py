@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import event
 
 from consent_service.db import db, writing
 from consent_service.registry import serving
 from tests.world import OTHER_OWNER, OWNER, World
 
+UNCOUNTED = re.compile(r"BEGIN|COMMIT|ROLLBACK|;$")
 TABLE = re.compile(r"^(?:SELECT |INSERT INTO |UPDATE )(\w+)")
 APPEND = ["ledger_head", "ledger_pending", "ledger_payload"]
 """One durable append: may the log be written, the entry, its payload; however many share the transaction."""
@@ -23,26 +26,55 @@ COUNTED = ["registry_epoch", "grant_version", "grant_reads", "grant_reads", *APP
 
 @contextmanager
 def statements(world: World) -> Iterator[list[str]]:
-    """The table of each statement, in order; locks, which wait for nobody but the owner's own, left out."""
+    """The table of each statement that the driver was given, in order.
+
+    Locks, which wait for nobody but the owner's own, are left out; an insert of many rows is one.
+    """
     seen: list[str] = []
+    heard: list[Any] = []
+    last = ""
     with world.app.app_context():
         engine = db.engine
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def note(statement: str) -> None:
+        nonlocal last
         found = TABLE.search(statement)
-        if "pg_advisory" not in statement and not statement.startswith("BEGIN"):
+        again = bool(found) and found.group() == last and last.startswith("INSERT")
+        last = found.group() if found else ""
+        if "pg_advisory" not in statement and not UNCOUNTED.match(statement) and not again:
             seen.append(found.group(1) if found else statement)
+
+    class Heard(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+            note(str(query))
+            return super().execute(query, *arguments, **options)
+
+        def executemany(self, query: Any, *arguments: Any, **options: Any) -> None:
+            note(str(query))
+            super().executemany(query, *arguments, **options)
+
+    def checked_out(connection: Any, *_arguments: Any) -> None:
+        heard.append(connection)
+        if isinstance(connection, sqlite3.Connection):
+            connection.set_trace_callback(note)
+        else:
+            connection.cursor_factory = Heard
 
     def connected(*_arguments: Any) -> None:
         seen.append("a new connection")
 
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "checkout", checked_out)
     event.listen(engine, "connect", connected)
     try:
         yield seen
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "checkout", checked_out)
         event.remove(engine, "connect", connected)
+        for connection in heard:
+            if isinstance(connection, sqlite3.Connection):
+                connection.set_trace_callback(None)
+            else:
+                connection.cursor_factory = psycopg.Cursor
 
 
 def standing(world: World) -> dict[str, Any]:
