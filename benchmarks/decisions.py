@@ -264,7 +264,12 @@ def granian(application: str, port: int, environ: dict[str, str]) -> Iterator[No
     command = ["taskset", "-c", "0", str(Path(sys.executable).parent / "granian"), "--interface", "wsgi"]
     command += ["--port", str(port), "--workers", "1", "--blocking-threads", threads, "--no-ws", application]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, env={**os.environ, **environ}, stdout=quiet, stderr=open(os.environ.get("GRANIAN_LOG","/dev/null"),"a")) as process:
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **environ},
+        stdout=quiet,
+        stderr=open(os.environ.get("GRANIAN_LOG", "/dev/null"), "a"),
+    ) as process:
         try:
             for _ in range(200):
                 try:

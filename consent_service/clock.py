@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -21,6 +22,8 @@ class SystemClock:
         return dt.datetime.now(dt.UTC)
 
 
+@lru_cache(maxsize=256)  # one moment is written several times: into an entry, its payload, an answer
 def rfc3339(moment: dt.datetime) -> str:
     """Write ``moment`` as RFC 3339 in UTC with microseconds, so that text order is time order."""
-    return moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    utc = moment if moment.tzinfo is dt.UTC else moment.astimezone(dt.UTC)
+    return utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

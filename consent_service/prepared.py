@@ -7,22 +7,49 @@ values are written (:class:`consent_service.db.Instant`), the transaction, and i
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Dialect, Executable
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Executable,
+    Select,
+    String,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 DRIVER = "driver"
 """Where a session of the hot path keeps its driver's connection (:func:`keep_driver`)."""
+LISTED = "listed"
 Row = tuple[Any, ...]
 
 
-def keep_driver(session: Session) -> None:
-    """Begin the one transaction that a session is for, and keep the driver's connection at hand."""
-    connection = session.connection()
+def among(column: ColumnElement[Any], query: Select[Any]) -> dict[str, Executable]:
+    """The rows of a query of which a column is one of those in the list :data:`LISTED`.
+
+    A list is one value, so that one text does for any number of them.
+    """
+    each = func.json_each(bindparam(LISTED, type_=JSON)).table_valued("value")
+    return {
+        "sqlite": query.where(column.in_(select(each.c.value))),
+        "postgresql": query.where(column == any_(bindparam(LISTED, type_=ARRAY(String)))),
+    }
+
+
+def keep_driver(session: Session, connection: Connection) -> None:
+    """Keep the connection of the one transaction that a session is for at hand."""
     session.info[DRIVER] = connection.dialect, connection.connection.driver_connection
 
 
@@ -32,7 +59,7 @@ class Prepared:
     What a row holds comes as the driver gives it: for whole numbers and texts that is what it is.
     """
 
-    def __init__(self, statement: Executable, *columns: str) -> None:
+    def __init__(self, statement: Executable | Mapping[str, Executable], *columns: str) -> None:
         self._statement, self._columns = statement, columns
         self._made: dict[str, _Made] = {}
 
@@ -51,11 +78,11 @@ class Prepared:
         changed: int = self._run(session, values).rowcount
         return changed
 
-    def many(self, session: Session, rows: Sequence[Mapping[str, object]]) -> None:
-        """Insert these rows, in their order."""
+    def many(self, session: Session, rows: Sequence[Row]) -> None:
+        """Insert these rows, in their order; each has its values in the order of the columns."""
         made, driver = self._in(session)
         try:
-            driver.cursor().executemany(made.text, [made.values(row) for row in rows])
+            driver.cursor().executemany(made.text, made.rows(self._columns, rows))
         except Exception as error:
             raise made.error(error) from error
 
@@ -74,7 +101,10 @@ class Prepared:
             dialect, driver = connection.dialect, connection.connection.driver_connection
         made = self._made.get(dialect.name)
         if made is None:
-            made = self._made[dialect.name] = _Made.of(self._statement, self._columns, dialect)
+            one = (
+                self._statement if isinstance(self._statement, Executable) else self._statement[dialect.name]
+            )
+            made = self._made[dialect.name] = _Made.of(one, self._columns, dialect)
         return made, driver
 
 
@@ -94,11 +124,12 @@ class _Made:
         compiled: Any = statement.compile(dialect=dialect, column_keys=columns or None)  # type: ignore[attr-defined]
         binds: dict[str, Any] = {name: bind for bind, name in compiled.bind_names.items()}
         written = {
-            name: process
+            name: lru_cache(maxsize=64)(process) if bind.type.python_type is dt.datetime else process
             for name, bind in binds.items()
             if (process := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
             and bind.type.python_type is not bytes  # the drivers take bytes as they are
         }
+        # (Moments come in runs of the same, and writing one takes three microseconds.)
         fixed = {name: bind.value for name, bind in binds.items() if not bind.required}
         names = tuple(compiled.positiontup or binds)
         return cls(compiled.string, names, dialect.positional, written, fixed, dialect)
@@ -110,11 +141,16 @@ class _Made:
             return [written[name](whole[name]) if name in written else whole[name] for name in self.names]
         return {name: written[name](whole[name]) if name in written else whole[name] for name in self.names}
 
+    def rows(self, columns: Sequence[str], rows: Sequence[Row]) -> Sequence[Any]:
+        """The parameters of many rows as the driver wants them."""
+        for name, process in self.written.items():
+            at = columns.index(name)
+            rows = [(*row[:at], process(row[at]), *row[at + 1 :]) for row in rows]
+        return rows if self.positional else [dict(zip(columns, row, strict=True)) for row in rows]
+
     def error(self, raised: Exception) -> BaseException:
         """A driver's error as SQLAlchemy's, which says what kind it is; any other as it is."""
         kinds = self.dialect.loaded_dbapi.Error
         if not isinstance(raised, kinds):
             return raised
-        return DBAPIError.instance(
-            self.text, None, raised, kinds, hide_parameters=True, dialect=self.dialect
-        )
+        return DBAPIError.instance(self.text, None, raised, kinds, hide_parameters=True, dialect=self.dialect)

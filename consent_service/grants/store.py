@@ -14,7 +14,6 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Index,
-    Select,
     String,
     Text,
     bindparam,
@@ -37,7 +36,7 @@ from consent_service.grants.model import (
     terms_from_json,
     terms_to_json,
 )
-from consent_service.prepared import Prepared
+from consent_service.prepared import LISTED, Prepared, among
 
 
 class RequestRow(Base):
@@ -213,11 +212,8 @@ _LATEST = Prepared(
     select(_GRANT.c.version, _GRANT.c.entry_id).where(*_OF_GRANT).order_by(_GRANT.c.version.desc()).limit(1)
 )
 # By id alone: the owner is looked at afterwards, since no database has an index for lists of pairs.
-_LATEST_OF = (
-    select(_GRANT.c.owner, _GRANT.c.grant_id, _GRANT.c.version, _GRANT.c.entry_id)
-    .where(_GRANT.c.grant_id.in_(bindparam("ids", expanding=True)))
-    .order_by(_GRANT.c.version)
-)
+_LATEST_OF = select(_GRANT.c.owner, _GRANT.c.grant_id, _GRANT.c.version, _GRANT.c.entry_id)
+_LATEST_AMONG = Prepared(among(_GRANT.c.grant_id, _LATEST_OF.order_by(_GRANT.c.version)))
 _VERSIONS_OF = select(_GRANT).where(_GRANT.c.grant_id.in_(bindparam("ids", expanding=True)))
 _VERSION = select(_GRANT).where(*_OF_GRANT, _GRANT.c.version == bindparam("version"))
 Version = tuple[str, str, int, str]
@@ -256,7 +252,7 @@ def find(session: Session, grant_id: str) -> Grant | None:
 
     Ids are random and given once, so that no two owners have the same.
     """
-    owners = session.connection().execute(_LATEST_OF, {"ids": [grant_id]}).all()
+    owners = _LATEST_AMONG.rows(session, {LISTED: [grant_id]})
     return current(session, owners[-1][0], grant_id) if owners else None
 
 
@@ -276,22 +272,23 @@ def versions(session: Session, owner: str, grant_id: str) -> list[Grant]:
 def current_of(session: Session, named: Collection[tuple[str, str]]) -> dict[tuple[str, str], Grant]:
     """The same for several grants at once, by owner and id; what there is not is left out."""
     latest: dict[tuple[str, str], Version] = {}
-    for row in _of_ids(session, _LATEST_OF, {grant_id for _owner, grant_id in named}):
+    for row in _LATEST_AMONG.rows(session, {LISTED: sorted({grant_id for _owner, grant_id in named})}):
         if (row[0], row[1]) in named:  # the highest version comes last
             latest[row[0], row[1]] = (row[0], row[1], row[2], row[3])
     found = {key: known for key, version in latest.items() if (known := _versions.get(version))}
     if new := {key: version for key, version in latest.items() if key not in found}:
         versions = set(new.values())
-        rows = _of_ids(session, _VERSIONS_OF, {grant_id for _owner, grant_id in new})
+        rows = _versions_of(session, {grant_id for _owner, grant_id in new})
         some = [row for row in rows if (row.owner, row.grant_id, row.version, row.entry_id) in versions]
         found |= {(grant.owner, grant.grant_id): grant for grant in _remember(some)}
     return found
 
 
-def _of_ids(session: Session, query: Select[Any], ids: Collection[str]) -> Iterator[Any]:
+def _versions_of(session: Session, ids: Collection[str]) -> Iterator[Any]:
     ordered = sorted(ids)
     for start in range(0, len(ordered), MOST_AT_ONCE):
-        yield from session.connection().execute(query, {"ids": ordered[start : start + MOST_AT_ONCE]})
+        some = ordered[start : start + MOST_AT_ONCE]
+        yield from session.connection().execute(_VERSIONS_OF, {"ids": some})
 
 
 def _remember(rows: list[Any]) -> list[Grant]:

@@ -82,21 +82,20 @@ class Entry:
 
     def encode(self) -> bytes:
         """The entry as canonical JSON (RFC 8785); absent members are left out."""
+        # Names are ASCII and in order, values texts or a small number: there is nothing to check or sort.
         document = {
-            "version": 1,
+            "client_id": self.client_id,
             "entry_id": self.entry_id,
-            "kind": self.kind.value,
-            "time": rfc3339(self.time),
-            "payload_hash": self.payload_hash,
-            "request_id": self.request_id,
             "grant_id": self.grant_id,
             "grant_version": self.grant_version,
-            "client_id": self.client_id,
+            "kind": self.kind,
+            "payload_hash": self.payload_hash,
             "policy_digest": self.policy_digest,
+            "request_id": self.request_id,
+            "time": rfc3339(self.time),
+            "version": 1,
         }
-        # Names are ASCII and values texts or a small number, so there is nothing to check.
-        present = {name: value for name, value in document.items() if value is not None}
-        return orjson.dumps(present, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps({name: value for name, value in document.items() if value is not None})
 
 
 def canonical(document: dict[str, Any]) -> bytes:

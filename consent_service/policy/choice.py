@@ -70,6 +70,10 @@ class Known(Protocol):
         """Whether this holder serves an owner: one for which none was ever recorded serves everybody."""
         ...
 
+    def holder(self, client_id: str, locations: tuple[str, ...], *, serves_owner: bool) -> HolderFacts:
+        """What :func:`holder_facts` says of these, which one that remembers need not ask again."""
+        ...
+
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         """The version of an owner's grant that counts now, or None."""
         ...
@@ -90,11 +94,13 @@ def choose(request: EvaluationRequest, holder_id: str, known: Known, rules: Rule
     """
     party = known.party(request.subject_id) if request.subject_type == "party" else None
     first: Made | None = None
-    serves_owner = known.serves(holder_id, owner_of(request))
-    for grant in _candidates(request, known) or [None]:
+    owner = owner_of(request)
+    serves_owner = known.serves(holder_id, owner)
+    for grant in _candidates(request, owner, known) or [None]:
+        locations = grant.terms.locations if grant else ()
         facts = Facts(
             time=now,
-            holder=_holder(holder_id, grant, known, serves_owner=serves_owner),
+            holder=known.holder(holder_id, locations, serves_owner=serves_owner),
             reads=known.reads(grant, request.resource_id) if grant else 0,
         )
         made = Made(rules.decide(request, grant, party, rules.policies, facts), grant, party, facts)
@@ -135,8 +141,8 @@ def newest_first(grants: Iterable[Grant]) -> list[Grant]:
     return sorted(by_id, key=lambda grant: grant.created_at, reverse=True)
 
 
-def _candidates(request: EvaluationRequest, known: Known) -> list[Grant | None]:
-    owner, named = owner_of(request), request.context.get("grant_id")
+def _candidates(request: EvaluationRequest, owner: str | None, known: Known) -> list[Grant | None]:
+    named = request.context.get("grant_id")
     if owner is None or not concerns_grants(request):  # grants are parties', and open data sets
         return []
     if isinstance(named, str):
@@ -145,13 +151,14 @@ def _candidates(request: EvaluationRequest, known: Known) -> list[Grant | None]:
     return [*known.grants_to(owner, request.subject_id)[:MOST_CANDIDATES]]
 
 
-def _holder(client_id: str, grant: Grant | None, known: Known, *, serves_owner: bool) -> HolderFacts:
+def holder_facts(
+    client_id: str, locations: tuple[str, ...], known: Known, *, serves_owner: bool
+) -> HolderFacts:
     """The authenticated holder, whether it serves the owner, and which of the grant's locations are its own.
 
     A location belongs to the holder that registered it. One that nobody registered is
     served by a holder that registered none of its own.
     """
-    locations = grant.terms.locations if grant else ()
     registered = known.holders_of(locations)
     free = bool(locations) and not known.has_resources(client_id)
     serves = {one for one in locations if registered.get(one, client_id if free else None) == client_id}

@@ -21,9 +21,9 @@ from consent_service.grants.model import (
     window_of,
 )
 from consent_service.ledger.model import Kind
-from consent_service.policy.choice import Rules, newest_first
+from consent_service.policy.choice import Rules, holder_facts, newest_first
 from consent_service.policy.memo import Memo
-from consent_service.policy.model import PartyFacts
+from consent_service.policy.model import HolderFacts, PartyFacts
 from consent_service.policy.publish import from_files
 from consent_service.policy.told import Registry, Told
 
@@ -111,6 +111,9 @@ class Past:
 
     def serves(self, client_id: str, owner: str | None) -> bool:
         return self.registry.serves(client_id, owner)
+
+    def holder(self, client_id: str, locations: tuple[str, ...], *, serves_owner: bool) -> HolderFacts:
+        return holder_facts(client_id, locations, self, serves_owner=serves_owner)
 
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         return self.grants.get(owner, {}).get(grant_id)

@@ -8,6 +8,7 @@ tables say, and no worker decides by a policy set of before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from consent_service.ledger.model import Kind
 from consent_service.policy.choice import Rules
 from consent_service.policy.engine import PolicyError, decide_agreement
 from consent_service.policy.memo import Memo
+from consent_service.policy.model import HolderFacts
 from consent_service.policy.publish import from_files
 from consent_service.registry import parts
 from consent_service.registry.callers import Known
@@ -43,6 +45,7 @@ class Seen:
     served: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
     placed: dict[str, bool] = field(default_factory=dict)
     owners: dict[tuple[str, str], bool] = field(default_factory=dict)
+    holders: dict[tuple[str, tuple[str, ...], bool], HolderFacts] = field(default_factory=dict)
     callers: dict[str, Known] = field(default_factory=dict)
     """Holders by the hash of the token that they show."""
 
@@ -71,6 +74,14 @@ class Seen:
             _make_room(self.placed)
             self.placed[client_id] = parts.has_resources(session, client_id)
         return self.placed[client_id]
+
+    def holder(self, name: tuple[str, tuple[str, ...], bool], find: Callable[[], HolderFacts]) -> HolderFacts:
+        """What a decision knows of the holder that asks, by its id, a grant's places, and whether it serves."""
+        known = self.holders.get(name)
+        if known is None:
+            _make_room(self.holders)
+            known = self.holders[name] = find()
+        return known
 
     def serves(self, session: Session, client_id: str, owner: str | None) -> bool:
         """Whether a holder may ask about an owner; nothing is looked up for one that serves everybody."""

@@ -23,6 +23,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from consent_service.clock import rfc3339
 from consent_service.db import together
 from consent_service.grants import service as grants
 from consent_service.grants import store
@@ -30,9 +31,9 @@ from consent_service.grants.model import Grant
 from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind, canonical
 from consent_service.ledger.store import NO_OWNER, LedgerHalted
-from consent_service.policy.choice import Made, asked_of, choose, newest_first, owner_of
+from consent_service.policy.choice import Made, asked_of, choose, holder_facts, newest_first, owner_of
 from consent_service.policy.engine import UNWRITABLE
-from consent_service.policy.model import Decision, EvaluationRequest, PartyFacts
+from consent_service.policy.model import Decision, EvaluationRequest, Facts, HolderFacts, PartyFacts
 from consent_service.policy.rulebook import Rulebook, Seen
 from consent_service.registry.model import Client, ClientRole, Standing
 
@@ -105,7 +106,6 @@ def evaluate_all(
         if len(requests) > 1:
             known.found |= dict.fromkeys(named) | store.current_of(session, named)
         for request in requests:
-            known.now = clock()
             answers.append(_record(known, request, holder.client.client_id))
             if answers[-1].decision.permit is stop_at:
                 break
@@ -130,12 +130,13 @@ def _record(known: Tables, request: EvaluationRequest, holder_id: str) -> Answer
     session, now = known.session, known.now
     made = choose(request, holder_id, known, known.seen.rules, now)
     decision, grant = made.decision, made.grant
-    entry = ledger.append(
+    owner = owner_of(request) or NO_OWNER
+    entry = ledger.append_written(
         session,
         Kind.DECISION_PERMIT if decision else Kind.DECISION_DENY,
-        payload_of(request, holder_id, made),
+        written(request, holder_id, made, owner),
         now=now,
-        owner=owner_of(request) or NO_OWNER,
+        owner=owner,
         grant_id=grant.grant_id if grant else None,
         grant_version=grant.version if grant else None,
         client_id=holder_id,
@@ -160,8 +161,14 @@ class Tables:
     now: dt.datetime
     settle: Callable[[Session, Grant, dt.datetime], Grant] = grants.settle
     found: dict[tuple[str, str], Grant | None] = field(default_factory=dict)
+    parties: dict[str, PartyFacts | None] = field(default_factory=dict)
 
     def party(self, client_id: str) -> PartyFacts | None:
+        if client_id not in self.parties:
+            self.parties[client_id] = self._party(client_id)
+        return self.parties[client_id]
+
+    def _party(self, client_id: str) -> PartyFacts | None:
         part = self.seen.part(self.session, client_id)
         if part is None or part.role != ClientRole.PARTY:
             return None
@@ -180,6 +187,12 @@ class Tables:
 
     def serves(self, client_id: str, owner: str | None) -> bool:
         return self.seen.serves(self.session, client_id, owner)
+
+    def holder(self, client_id: str, locations: tuple[str, ...], *, serves_owner: bool) -> HolderFacts:
+        name = (client_id, locations, serves_owner)
+        return self.seen.holder(
+            name, lambda: holder_facts(client_id, locations, self, serves_owner=serves_owner)
+        )
 
     def grant(self, owner: str, grant_id: str) -> Grant | None:
         key = (owner, grant_id)
@@ -209,35 +222,54 @@ def _standing(*, active: bool) -> str:
     return (Standing.ACTIVE if active else Standing.SUSPENDED).value
 
 
-def payload_of(request: EvaluationRequest, holder_id: str, made: Made) -> dict[str, Any]:
-    """All that the decision was made from, so that it can be made again, and what the owner is shown."""
-    decision = made.decision
-    return {
-        "asked": orjson.Fragment(orjson.dumps(asked_of(request), option=orjson.OPT_SORT_KEYS)),
+def written(request: EvaluationRequest, holder_id: str, made: Made, owner: str) -> bytes:
+    """All that the decision was made from, so that it can be made again, and what the owner is shown.
+
+    As canonical JSON: everything in it is a text, and of what is the same in most decisions the
+    bytes are kept. A property test holds it against the encoder that checks.
+    """
+    obligations, reasons = _said(made.decision)
+    payload = {
+        "asked": asked_of(request),
+        "facts": _facts(made.facts),
         "holder": holder_id,
+        "obligations": obligations,
+        "owner": owner,
+        "party": _party(made.party),
+        "permit": made.decision.permit,
+        "reasons": reasons,
         # As text: a question may hold numbers that canonical JSON would not keep.
         "request": _text(request.to_json()),
-        "facts": _text(made.facts.to_json()),
-        "party": _party(made.party),
-        "permit": decision.permit,
-        **_said(decision),
     }
+    return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
 
 
-# Few decisions are new: what stays the same is written once, as the canonical JSON that it becomes.
+def _facts(facts: Facts) -> str:
+    """``facts.to_json()`` as a text; most decisions have the holder of another."""
+    return f'{{"holder":{_holder(facts.holder)},"reads":{facts.reads},"time":"{rfc3339(facts.time)}"}}'
+
+
+@lru_cache(maxsize=4096)
+def _holder(holder: HolderFacts) -> str:
+    return _text(holder.to_json())
+
+
 @lru_cache(maxsize=4096)
 def _party(party: PartyFacts | None) -> orjson.Fragment:
     return orjson.Fragment(canonical(party.to_json()) if party else b"null")
 
 
 @lru_cache(maxsize=4096)
-def _said(decision: Decision) -> dict[str, orjson.Fragment]:
-    reasons = [{"policy": reason.policy, "text": reason.text} for reason in decision.reasons]
+def _said(decision: Decision) -> tuple[orjson.Fragment, orjson.Fragment]:
     obligations = [
         {"id": one.id, "type": one.type, "properties": dict(one.properties)} for one in decision.obligations
     ]
-    parts = {"reasons": reasons, "obligations": obligations}
-    return {name: orjson.Fragment(canonical({"": part})[4:-1]) for name, part in parts.items()}
+    reasons = [{"policy": one.policy, "text": one.text} for one in decision.reasons]
+    return _fragment(obligations), _fragment(reasons)
+
+
+def _fragment(part: list[dict[str, Any]]) -> orjson.Fragment:
+    return orjson.Fragment(canonical({"": part})[4:-1])
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -33,13 +33,16 @@ LOGGED = frozenset(
 )
 
 
+_requests = structlog.get_logger()
+
+
 def keep_listed(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Drop every member that is not on the list."""
     return {name: value for name, value in event.items() if name in LOGGED}
 
 
-def _json(event: object, **_options: object) -> str:
-    return orjson.dumps(event, default=str).decode()
+def _json(event: object, **_options: object) -> bytes:
+    return orjson.dumps(event, default=str)
 
 
 def configure() -> None:
@@ -54,7 +57,8 @@ def configure() -> None:
             structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        cache_logger_on_first_use=True,
     )
 
 
@@ -67,7 +71,7 @@ def begin(request_id: str) -> float:
 
 def end(method: str, route: str, status: int, began: float | None) -> None:
     """Log a request whose answer is ready."""
-    structlog.get_logger().info(
+    _requests.info(
         "request",
         method=method,
         route=route,
