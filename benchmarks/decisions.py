@@ -268,7 +268,7 @@ def granian(application: str, port: int, environ: dict[str, str]) -> Iterator[No
         command,
         env={**os.environ, **environ},
         stdout=quiet,
-        stderr=open(os.environ.get("GRANIAN_LOG", "/dev/null"), "a"),
+        stderr=quiet,
     ) as process:
         try:
             for _ in range(200):

@@ -145,7 +145,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     _add_nonces(app)
     _add_language(app)
     with app.app_context():
-        app.wsgi_app = Edge(app, group(db.engine), https=settings.issuer.startswith("https:"))  # type: ignore[method-assign]
+        edge = Edge(app, group(db.engine), https=settings.issuer.startswith("https:"))
+    app.wsgi_app = edge  # type: ignore[method-assign,assignment]
     return app
 
 

@@ -101,9 +101,8 @@ class Prepared:
             dialect, driver = connection.dialect, connection.connection.driver_connection
         made = self._made.get(dialect.name)
         if made is None:
-            one = (
-                self._statement if isinstance(self._statement, Executable) else self._statement[dialect.name]
-            )
+            stated = self._statement
+            one = stated if isinstance(stated, Executable) else stated[dialect.name]
             made = self._made[dialect.name] = _Made.of(one, self._columns, dialect)
         return made, driver
 

@@ -76,7 +76,7 @@ class Seen:
         return self.placed[client_id]
 
     def holder(self, name: tuple[str, tuple[str, ...], bool], find: Callable[[], HolderFacts]) -> HolderFacts:
-        """What a decision knows of the holder that asks, by its id, a grant's places, and whether it serves."""
+        """What a decision knows of the holder that asks: by id, a grant's places, whether it serves."""
         known = self.holders.get(name)
         if known is None:
             _make_room(self.holders)
