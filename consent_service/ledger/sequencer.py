@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Event, Thread
-from typing import Any
 
 import structlog
 from sqlalchemy import Engine, bindparam, delete, insert, select, update
@@ -29,11 +28,27 @@ from consent_service.ledger.store import HEAD, EntryRow, HeadRow, PendingRow, Ti
 from consent_service.ledger.tiles import grow, over
 from consent_service.ledger.watch import Watch
 from consent_service.ledger.witness import Witnesses
+from consent_service.prepared import Prepared
 
 LOCK = "ledger-sequencer"
 MOST_AT_ONCE = 4096  # entries in one step: bounds how long others wait for the pen
 INTERVAL = 0.2  # seconds between looks; an entry stands in the tree within a second
 GRACE = 10  # looks before another's unpublished checkpoint is taken over
+
+
+_PENDING, _HEADS, _TILE = PendingRow.__table__, HeadRow.__table__, TileRow.__table__
+_OLDEST = select(_PENDING.c.arrival).order_by(_PENDING.c.arrival).limit(MOST_AT_ONCE)
+_TAKEN = Prepared(
+    delete(_PENDING)  # type: ignore[arg-type]
+    .where(_PENDING.c.arrival.in_(_OLDEST))
+    .returning(_PENDING.c.arrival, _PENDING.c.entry_id, _PENDING.c.body)
+)
+_ENTRIES = Prepared(insert(EntryRow.__table__), "index", "entry_id", "body")  # type: ignore[arg-type]
+_TILES = Prepared(insert(_TILE), "level", "index", "hashes")  # type: ignore[arg-type]
+_NARROWER = Prepared(
+    delete(_TILE).where(_TILE.c.level == bindparam("level"), _TILE.c["index"] == bindparam("index")),  # type: ignore[arg-type]
+    *("level", "index"),
+)
 
 
 def sequence(session: Session, signer: NoteSigner, *, publish: bool = True) -> int:
@@ -50,41 +65,30 @@ def sequence(session: Session, signer: NoteSigner, *, publish: bool = True) -> i
     if not try_lock(session, LOCK):
         return 0
     head = store.head(session)
-    oldest = select(PendingRow.arrival).order_by(PendingRow.arrival).limit(MOST_AT_ONCE)
-    taken = session.execute(
-        delete(PendingRow)
-        .where(PendingRow.arrival.in_(oldest))
-        .returning(PendingRow.arrival, PendingRow.entry_id, PendingRow.body)
-        .execution_options(synchronize_session=False)
-    ).all()
+    taken = _TAKEN.rows(session, {})
     if not taken and head.checkpoint and unverified(head.checkpoint).origin == signer.name:
         return 0
-    entries: list[dict[str, Any]] = [
-        {"index": head.size + place, "entry_id": entry_id, "body": body}
+    entries = [
+        (head.size + place, entry_id, body)
         for place, (_, entry_id, body) in enumerate(sorted(tuple(row) for row in taken))
     ]
     read = store.tile_reader(session)
-    changed = grow(head.size, [tree.leaf_hash(one["body"]) for one in entries], read)
+    changed = grow(head.size, [tree.leaf_hash(body) for _, _, body in entries], read)
     size = head.size + len(entries)
     root = tree.root(size, over(changed, read))
     if entries:
-        session.execute(insert(EntryRow.__table__), entries)  # type: ignore[arg-type]
+        _ENTRIES.many(session, entries)
         put_tiles(session, changed)
     note = str(Checkpoint(signer.name, size, root).sign(signer))
     values = {"size": size, "root": root, "checkpoint": note} | ({"published": note} if publish else {})
-    session.execute(update(HeadRow).where(HeadRow.id == HEAD).values(**values))
+    session.connection().execute(update(_HEADS).where(_HEADS.c.id == HEAD).values(**values))  # type: ignore[arg-type]
     return len(entries)
 
 
 def put_tiles(session: Session, changed: dict[tuple[int, int], bytes]) -> None:
     """Store tiles in place of their narrower selves."""
-    table = TileRow.__table__
-    keys = [{"l": level, "i": index} for level, index in changed]
-    session.connection().execute(
-        delete(TileRow).where(table.c.level == bindparam("l"), table.c["index"] == bindparam("i")), keys
-    )
-    rows = [{"level": key[0], "index": key[1], "hashes": hashes} for key, hashes in changed.items()]
-    session.execute(insert(table), rows)  # type: ignore[arg-type]
+    _NARROWER.many(session, list(changed))
+    _TILES.many(session, [(level, index, hashes) for (level, index), hashes in changed.items()])
 
 
 @dataclass

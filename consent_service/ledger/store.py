@@ -11,9 +11,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, Text, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
@@ -94,23 +106,42 @@ class PayloadRow(Base):
     __table_args__ = (Index("ix_ledger_payload_owner_grant_time", "owner", "grant_id", "time"),)
 
 
-def head(session: Session) -> HeadRow:
+class Head(NamedTuple):
+    """What :class:`HeadRow` says at one moment."""
+
+    size: int
+    root: bytes
+    checkpoint: str | None
+    published: str | None
+    halted: str | None
+
+
+_HEADS, _TILES = HeadRow.__table__, TileRow.__table__
+_HEAD = Prepared(select(*(_HEADS.c[name] for name in Head._fields)).where(_HEADS.c.id == HEAD))
+_TILE = Prepared(
+    select(_TILES.c.hashes).where(
+        _TILES.c.level == bindparam("level"), _TILES.c["index"] == bindparam("index")
+    )
+)
+
+
+def head(session: Session) -> Head:
     """The head as it stands now.
 
     :raises RuntimeError: the tables were never made
     """
-    row = session.get(HeadRow, HEAD, populate_existing=True)
+    row = _HEAD.first(session, {})
     if row is None:
         raise RuntimeError("the ledger has no head row: run `consent-service db upgrade`")
-    return row
+    return Head(*row)
 
 
 def tile_reader(session: Session) -> ReadTile:
     """Reads tiles of this database."""
 
     def read(level: int, index: int) -> bytes:
-        found = session.scalar(select(TileRow.hashes).where(TileRow.level == level, TileRow.index == index))
-        return found or b""
+        found = _TILE.first(session, {"level": level, "index": index})
+        return bytes(found[0]) if found else b""
 
     return read
 
@@ -227,7 +258,7 @@ def told(session: Session) -> Iterator[tuple[int | None, bytes, str | None, byte
         yield None, body, owner, payload_body
 
 
-_HALTED = Prepared(select(HeadRow.__table__.c.halted).where(HeadRow.__table__.c.id == HEAD))
+_HALTED = Prepared(select(_HEADS.c.halted).where(_HEADS.c.id == HEAD))
 
 
 def check_running(session: Session) -> None:
