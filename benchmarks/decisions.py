@@ -9,35 +9,30 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import json
 import logging
 import os
 import random
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cedarpy
-import httpx2
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from sqlalchemy import create_engine
 
-from benchmarks import population, yardsticks
-from benchmarks.load import requests_per_second
+from benchmarks import over_http, population, yardsticks
 from consent_service.app import create_app
 from consent_service.commands import serve
 from consent_service.commands.serve import free_port
-from consent_service.config import Settings, from_environ
+from consent_service.config import from_environ
 from consent_service.db import db, reading, writing_to
 from consent_service.grants import store
 from consent_service.policy import engine, service
@@ -46,12 +41,10 @@ from consent_service.policy.rulebook import Rulebook
 from consent_service.registry import licences, parties
 from consent_service.registry.model import ClientRole
 from consent_service.registry.parties import Registration
-from consent_service.verifier.keys import ClientKey
-from consent_service.verifier.service import Authenticated, Service
 from consent_service.web.current import current, now
 from tests import postgresql
 
-ROUNDS, SECONDS, CONNECTIONS, BODIES, MANY = 400, 5.0, 32, 64, 100
+ROUNDS, MANY = 400, 100
 BANK, ERP, PLACE = "bank", "erp", "https://erp.example.no/api"
 BANK_ORGANISATION, ERP_ORGANISATION = "0192:310041238", "0192:310052345"
 TERMS: dict[str, Any] = {
@@ -85,14 +78,17 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--large", action="store_true", help="5,000,000 grants too: 10 GB of disk")
     options.add_argument("--postgresql", action="store_true")
+    options.add_argument(
+        "--turns", type=int, default=5, help="of three seconds, of each row and of the floor"
+    )
     chosen = options.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     os.sched_setaffinity(0, {0})
     sizes = [1_000, 100_000, *([5_000_000] if chosen.large else [])]
     with ExitStack() as stack:
-        floor_folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         print("| yardstick | median µs | p99 µs |\n|---|---|---|")
+        disk(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         casbin_alone()
         servers = {"sqlite": None}
         if chosen.postgresql:
@@ -103,11 +99,20 @@ def main() -> None:
             for size in sizes:
                 with prepared(url, size) as environ:
                     in_process(name, size, environ)
-                    tables += over_http(name, size, environ, floor_folder)
-        print(
-            "\n| database | grants | what | a second | p50 ms | p99 ms | of the floor |\n|---|---|---|---|---|---|---|"
-        )
-        print("\n".join(tables))
+                    ask = partial(questions, size)
+                    tables += over_http.measure(name, size, environ, ask, ERP, chosen.turns)
+        print("\n".join([over_http.HEAD, *tables]))
+
+
+def disk(folder: Path) -> None:
+    """What the disk takes for what every commit waits for: some pages written, and flushed."""
+    with (folder / "flushed").open("wb", buffering=0) as file:
+
+        def flush() -> None:
+            file.write(bytes(8 * 4096))
+            os.fdatasync(file.fileno())
+
+        print(f"| the disk: 32 KiB written and flushed | {each(flush)}", flush=True)
 
 
 def casbin_alone() -> None:
@@ -215,84 +220,6 @@ def in_process(name: str, size: int, environ: dict[str, str]) -> None:
         print(f"| {name} | {size:,} | the same, 100 in one transaction, each | {hundred}", flush=True)
         db.session.remove()
         db.engine.dispose()
-
-
-def over_http(name: str, size: int, environ: dict[str, str], floor_folder: Path) -> list[str]:
-    """The running server: the floor, one evaluation, evaluations of a hundred."""
-    settings = from_environ(environ)
-    with floor(floor_folder) as url:
-        bare = requests_per_second(url, [yardsticks.FLOOR_BODY], {}, SECONDS, CONNECTIONS)
-    rows = [_row(name, size, "yardstick: bare Flask, one indexed read", bare, bare[0])]
-    with running(settings, environ):
-        headers = {"Authorization": f"Bearer {_token(settings)}"}
-        single = [json.dumps(one).encode() for one in questions(size, BODIES)]
-        path = f"{settings.issuer}/access/v1"
-        one = requests_per_second(f"{path}/evaluation", single, headers, SECONDS, CONNECTIONS)
-        rows.append(_row(name, size, "one evaluation", one, bare[0]))
-        alone = requests_per_second(f"{path}/evaluation", single, headers, SECONDS, 1)
-        rows.append(_row(name, size, "one evaluation, one connection", alone, bare[0]))
-        hundreds = [
-            json.dumps({"evaluations": questions(size, MANY)}).encode() for _ in range(min(BODIES, 16))
-        ]
-        many = requests_per_second(f"{path}/evaluations", hundreds, headers, SECONDS, 4)
-        rows.append(
-            _row(name, size, "evaluations of 100, decisions", (many[0] * MANY, many[1], many[2]), bare[0])
-        )
-    print("\n".join(rows), file=sys.stderr, flush=True)
-    return rows
-
-
-@contextmanager
-def floor(folder: Path) -> Iterator[str]:
-    port = free_port()
-    environ = {"FLOOR_DATABASE": str(folder / "floor.db")}
-    with granian("benchmarks.yardsticks:application", port, environ):
-        yield f"http://localhost:{port}/floor"
-
-
-@contextmanager
-def running(settings: Settings, environ: dict[str, str]) -> Iterator[None]:
-    port = int(settings.issuer.rpartition(":")[2])
-    with granian("wsgi:application", port, environ):
-        yield
-
-
-@contextmanager
-def granian(application: str, port: int, environ: dict[str, str]) -> Iterator[None]:
-    """One worker of the production server on the first core, as `consent-service serve` has it."""
-    threads = str(serve.BLOCKING_THREADS)
-    command = ["taskset", "-c", "0", str(Path(sys.executable).parent / "granian"), "--interface", "wsgi"]
-    command += ["--port", str(port), "--workers", "1", "--blocking-threads", threads, "--no-ws", application]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command,
-        env={**os.environ, **environ},
-        stdout=quiet,
-        stderr=quiet,
-    ) as process:
-        try:
-            for _ in range(200):
-                try:
-                    httpx2.get(f"http://localhost:{port}/healthz")
-                    break
-                except httpx2.HTTPError:
-                    time.sleep(0.1)
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
-
-
-def _token(settings: Settings) -> str:
-    key = ClientKey.read(settings.home / "erp.jwk")
-    holder = Authenticated(Service(settings.issuer), ERP, key)
-    form = {"grant_type": "client_credentials"}
-    return str(holder.form("token_endpoint", form, dt.datetime.now(dt.UTC))["access_token"])
-
-
-def _row(name: str, size: int, what: str, found: tuple[float, float, float], bare: float) -> str:
-    rate, middle, late = found
-    return f"| {name} | {size:,} | {what} | {rate:,.0f} | {middle:.2f} | {late:.2f} | {rate / bare:.2f} |"
 
 
 def _whole(question: dict[str, Any]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Generic, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import Any, Generic, TypeVar, cast
+from weakref import WeakKeyDictionary, finalize
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -140,8 +140,8 @@ class Pen:
 
     file: Path | None
     turn: threading.Lock = field(default_factory=threading.Lock)
-    opened: tuple[int, IO[str]] | None = None
-    """The file, and the process that opened it: one that was forked would share its lock."""
+    opened: tuple[int, int] | None = None
+    """The process that opened the file, and its descriptor: who was forked would share the lock of it."""
 
     @classmethod
     def of(cls, engine: Engine) -> Pen:
@@ -156,13 +156,15 @@ class Pen:
             return
         with self.turn:
             if self.opened is None or self.opened[0] != os.getpid():
-                self.opened = os.getpid(), self.file.open("a")
-            file = self.opened[1]
-            fcntl.flock(file, fcntl.LOCK_EX)
+                descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                finalize(self, os.close, descriptor)
+                self.opened = os.getpid(), descriptor
+            descriptor = self.opened[1]
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             try:
                 yield
             finally:
-                fcntl.flock(file, fcntl.LOCK_UN)
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 _before_commit: list[Callable[[Session], None]] = []

@@ -37,7 +37,7 @@ GRACE = 10  # looks before another's unpublished checkpoint is taken over
 
 
 _PENDING, _HEADS, _TILE = PendingRow.__table__, HeadRow.__table__, TileRow.__table__
-_OLDEST = select(_PENDING.c.arrival).order_by(_PENDING.c.arrival).limit(MOST_AT_ONCE)
+_OLDEST = select(_PENDING.c.arrival).order_by(_PENDING.c.arrival).limit(bindparam("most"))
 _TAKEN = Prepared(
     delete(_PENDING)  # type: ignore[arg-type]
     .where(_PENDING.c.arrival.in_(_OLDEST))
@@ -65,7 +65,7 @@ def sequence(session: Session, signer: NoteSigner, *, publish: bool = True) -> i
     if not try_lock(session, LOCK):
         return 0
     head = store.head(session)
-    taken = _TAKEN.rows(session, {})
+    taken = _TAKEN.rows(session, {"most": MOST_AT_ONCE})
     if not taken and head.checkpoint and unverified(head.checkpoint).origin == signer.name:
         return 0
     entries = [
