@@ -27,7 +27,7 @@ from consent_service.policy.api import HOLDERS, SCOPE
 from consent_service.policy.model import EvaluationRequest
 from consent_service.policy.rulebook import Rulebook
 from consent_service.policy.schemas import SEMANTICS, decode, load_evaluation, split_evaluations
-from consent_service.policy.service import Holder, Stale
+from consent_service.policy.service import Holder
 from consent_service.registry import tokens
 from consent_service.registry.callers import BEARER
 from consent_service.web import headers, logs
@@ -35,7 +35,7 @@ from consent_service.web.current import shelf
 
 ONE, SEVERAL = "/access/v1/evaluation", "/access/v1/evaluations"
 JSON = "application/json"
-UNUSUAL = ("HTTP_DPOP", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING", "HTTP_CLIENT_CERT")
+UNUSUAL = frozenset({"HTTP_DPOP", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING", "HTTP_CLIENT_CERT"})
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 Application = Callable[[Environ, Start], Iterable[bytes]]
@@ -62,7 +62,7 @@ class Edge:
         if path in {ONE, SEVERAL} and environ["REQUEST_METHOD"] == "POST":
             try:
                 return self._answered(path, environ, start)
-            except (NotPlain, Stale, ServiceError):
+            except (NotPlain, ServiceError):
                 pass
         return self.behind(environ, start)
 
@@ -73,7 +73,7 @@ class Edge:
         2. The body is read once, and put back for whoever has to read it again; all of it is well formed.
         3. What was asked is decided at once; in an epoch that is over nothing is.
 
-        :raises NotPlain, ServiceError, Stale: nothing was decided
+        :raises NotPlain, ServiceError: nothing was decided
         """
         book: Rulebook = self._shelf[Rulebook]
         clock: Clock = self._shelf["clock"]
@@ -81,7 +81,10 @@ class Edge:
         questions, stop_at = self._questions(path, environ)
         name = headers.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         began = logs.begin(name)
-        made = service.evaluate_all(questions, holder, book, clock.now, stop_at, self._group.run)
+        try:
+            made = service.evaluate_all(questions, holder, book, clock.now, stop_at, self._group.run)
+        except Exception as error:
+            raise NotPlain from error  # nothing was recorded: the framework asks again, and says what is wrong
         texts = book.latest.rules.policies.texts
         said = answers.saying(texts, environ.get("HTTP_ACCEPT_LANGUAGE", ""), clock.now())
         content = orjson.dumps(said(made[0]) if path == ONE else {"evaluations": list(map(said, made))})
@@ -95,7 +98,7 @@ class Edge:
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         seen = book.latest
         known = seen.callers.get(tokens.digest(token))
-        if known is None or seen.epoch < 0 or scheme != BEARER or any(name in environ for name in UNUSUAL):
+        if known is None or seen.epoch < 0 or scheme != BEARER or not UNUSUAL.isdisjoint(environ):
             raise NotPlain
         if now >= known.until or known.jkt is not None or known.x5t is not None:
             raise NotPlain

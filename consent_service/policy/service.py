@@ -111,12 +111,9 @@ def evaluate_all(
                 break
         return answers
 
-    named = {
-        (owner, one.context["grant_id"])
-        for one in requests
-        if (owner := owner_of(one)) and isinstance(one.context.get("grant_id"), str)
-    }
-    owners = {owner for one in requests if (owner := owner_of(one)) is not None}
+    asked = [(owner, one.context.get("grant_id")) for one in requests if (owner := owner_of(one)) is not None]
+    named = {(owner, name) for owner, name in asked if isinstance(name, str)}
+    owners = {owner for owner, _name in asked}
     try:
         return share(work, *map(ledger.of_owner, owners), shared=[ledger.REGISTRY])
     except (SQLAlchemyError, LedgerHalted) as error:
