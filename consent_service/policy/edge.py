@@ -84,7 +84,7 @@ class Edge:
         try:
             made = service.evaluate_all(questions, holder, book, clock.now, stop_at, self._group.run)
         except Exception as error:
-            raise NotPlain from error  # nothing was recorded: the framework asks again, and says what is wrong
+            raise NotPlain from error  # nothing was recorded, and the framework says what is wrong
         texts = book.latest.rules.policies.texts
         said = answers.saying(texts, environ.get("HTTP_ACCEPT_LANGUAGE", ""), clock.now())
         content = orjson.dumps(said(made[0]) if path == ONE else {"evaluations": list(map(said, made))})
