@@ -6,6 +6,7 @@ import calendar
 import datetime as dt
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 PATTERN = re.compile(r"P(?=\d)(?:(\d{1,3})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,5})D)?", re.ASCII)
 ANCHOR = dt.date(2000, 1, 1)
@@ -36,6 +37,7 @@ def parse_duration(text: str) -> Duration:
     return Duration(years * 12 + months, weeks * 7 + days)
 
 
+@lru_cache(maxsize=4096)  # days and durations come again and again, and every grant that is read needs five
 def add(day: dt.date, duration: Duration) -> dt.date:
     """The day that lies so far after ``day``; the 31st becomes the month's last day where there is none."""
     year, month = divmod(day.year * 12 + day.month - 1 + duration.months, 12)

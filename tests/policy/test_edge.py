@@ -165,28 +165,18 @@ def test_one_caller_s_decision_is_made_on_another_s_thread(world: World) -> None
     assert [one.status_code for one in answers] == [200] * 6
 
 
-texts = st.text(max_size=12)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(texts, inside, max_size=3),
-    max_leaves=6,
-)
-properties = st.dictionaries(texts, values, max_size=4)
-asked = st.builds(
-    EvaluationRequest,
-    *[texts] * 5,
-    subject_properties=properties,
-    action_properties=properties,
-    resource_properties=properties,
-    context=properties,
-)
+texts = st.text(max_size=8)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = scalars | st.lists(scalars, max_size=2) | st.dictionaries(texts, scalars, max_size=2)
+properties = st.dictionaries(texts, values, max_size=3)
+asked = st.builds(EvaluationRequest, *[texts] * 5, resource_properties=properties, context=properties)
 facts = st.builds(
     Facts,
     time=st.datetimes().map(lambda at: at.replace(tzinfo=dt.UTC)),
-    holder=st.builds(HolderFacts, texts, texts, st.frozensets(texts), st.booleans()),
+    holder=st.builds(HolderFacts, texts, texts, st.frozensets(texts, max_size=3), st.booleans()),
     reads=st.integers(0, 10**9),
 )
-party = st.none() | st.builds(PartyFacts, texts, texts, texts, st.frozensets(texts))
+party = st.none() | st.builds(PartyFacts, texts, texts, texts, st.frozensets(texts, max_size=3))
 
 
 @given(asked, facts, party, texts, texts)
