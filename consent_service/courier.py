@@ -22,6 +22,10 @@ LARGEST_ANSWER = 16 * 1024  # bytes; an answer is read for its status alone
 INTERVAL = 0.5  # seconds between looks
 FINAL = frozenset({400, 410, 413, 415, 501})
 """Statuses that say that this very message is not wanted; any other failure may be mended meanwhile."""
+ANSWERED_ONCE = frozenset({"backchannel_ping"})
+"""Messages that only say that there is something to fetch: who answers at all, other than that it is out
+of order itself, has heard of it. A redirect must not be followed (CIBA Core section 10.2), and the
+Foundation's suite does not want a ping again after a 4xx."""
 
 
 @dataclass
@@ -93,4 +97,5 @@ class Courier:
             return Outcome(f"could not be sent: {type(error).__name__}")
         if 200 <= answer.status < 300:
             return Outcome("", arrived=True)
-        return Outcome(f"it answered {answer.status}", final=answer.status in FINAL)
+        heard = one.kind in ANSWERED_ONCE and answer.status < 500
+        return Outcome(f"it answered {answer.status}", final=heard or answer.status in FINAL)

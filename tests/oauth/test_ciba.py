@@ -33,6 +33,7 @@ from consent_service.web.client_cert import encode
 from consent_service.web.current import current
 from tests.certificates import issue, jwks_of
 from tests.outgoing.conftest import Peer as Server
+from tests.outgoing.conftest import answer as reply
 from tests.outgoing.conftest import serve
 from tests.world import ISSUER, LISTENER_SECRET, OTHER_OWNER, OWNER, REDIRECT, RESOURCE, Peer, World, csrf
 
@@ -325,6 +326,23 @@ def test_ping_is_posted_with_the_notification_token_however_it_ends(
     assert headers["authorization"] == f"Bearer {token}"
     ends = {"approve": None, "decline": "access_denied", "expired": "expired_token"}
     assert poll(peer, auth_req_id).json.get("error") == ends[how]
+
+
+@pytest.mark.parametrize(("status", "again"), [(301, False), (401, False), (403, False), (503, True)])
+def test_a_ping_that_was_answered_is_not_sent_again_and_no_redirect_must_be_followed(
+    world: World, server: Server, status: int, again: bool
+) -> None:
+    server.behave = lambda handler: reply(handler, status, Location=f"{server.url}/elsewhere")
+    peer = bank(
+        world, backchannel_token_delivery_mode="ping", backchannel_client_notification_endpoint=server.url
+    )
+    started(peer, client_notification_token=secrets.token_urlsafe(32))
+    answered(world, answer="approve")
+    with world.app.app_context():
+        assert current(Courier).step() == 1
+        world.clock.advance(seconds=60)
+        assert current(Courier).step() == int(again)
+    assert {one.path for one in server.seen} == {"/events"}
 
 
 def test_the_metadata_says_so(world: World) -> None:
