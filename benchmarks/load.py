@@ -20,13 +20,20 @@ WARM, PATIENCE = 0.5, 10.0  # seconds: not counted before the run; for the last 
 
 
 def requests_per_second(
-    url: str, bodies: Sequence[bytes], headers: dict[str, str], seconds: float, connections: int
+    url: str,
+    bodies: Sequence[bytes],
+    headers: dict[str, str],
+    seconds: float,
+    connections: int,
+    *,
+    expected: bytes = b"",
 ) -> tuple[float, float, float]:
     """Throughput, and the median and 99th percentile of an answer's time in milliseconds.
 
     :param bodies: sent in turn
+    :param expected: what every answer must have in it
 
-    :raises RuntimeError: any answer but 200, a connection that closes, or no answer at all
+    :raises RuntimeError: any answer but 200, one without ``expected``, a connection that closes, or no answer at all
     """
     # Through standard input: a bearer token has no business in the list of processes.
     job = {
@@ -34,6 +41,7 @@ def requests_per_second(
         "headers": headers,
         "seconds": seconds,
         "connections": connections,
+        "expected": expected.decode(),
     }
     done = subprocess.run(
         ["taskset", "-c", "1", sys.executable, "-m", "benchmarks.load", url],
@@ -52,8 +60,8 @@ def requests_per_second(
 class Run:
     """The answers of all connections: those within the window count, the last ones only for their time."""
 
-    def __init__(self, messages: Sequence[bytes], seconds: float) -> None:
-        self.messages = cycle(messages)
+    def __init__(self, messages: Sequence[bytes], seconds: float, expected: bytes) -> None:
+        self.messages, self.expected = cycle(messages), expected
         self.begin = time.perf_counter() + WARM
         self.end = self.begin + seconds
         self.took: list[float] = []
@@ -84,7 +92,11 @@ class Connection(asyncio.Protocol):
         _, found, length = head.lower().partition(b"\r\ncontent-length:")
         if head.split(b" ", 2)[1] != b"200" or not found:
             self.fail(f"not a 200 with a Content-Length: {self.buffer[:300]!r}")
-        elif len(content) >= int(length.split(b"\r\n", 1)[0]):
+        elif len(content) < int(length.split(b"\r\n", 1)[0]):
+            return
+        elif self.run.expected not in content:
+            self.fail(f"not the answer that was expected: {content[:300]!r}")
+        else:
             self.answered(time.perf_counter())
 
     def answered(self, moment: float) -> None:
@@ -107,7 +119,7 @@ class Connection(asyncio.Protocol):
 
 
 async def load(
-    url: str, bodies: Sequence[str], headers: dict[str, str], seconds: float, connections: int
+    url: str, bodies: Sequence[str], headers: dict[str, str], seconds: float, connections: int, expected: str
 ) -> dict[str, float]:
     target = urlsplit(url)
     if target.scheme != "http" or not target.hostname:
@@ -119,7 +131,7 @@ async def load(
         "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode() + content
         for content in map(str.encode, bodies)
     ]
-    loop, run = asyncio.get_running_loop(), Run(messages, seconds)
+    loop, run = asyncio.get_running_loop(), Run(messages, seconds, expected.encode())
     async with asyncio.timeout(WARM + seconds + PATIENCE):
         made = (
             loop.create_connection(lambda: Connection(run), target.hostname, target.port or 80)

@@ -23,12 +23,13 @@ from consent_service.db import db, group, reading
 from consent_service.errors import ServiceError
 from consent_service.ledger.sequencer import Sequencer
 from consent_service.ledger.store import HeadRow, LedgerHalted
+from consent_service.oauth.edge import Edge as TokenEdge
 from consent_service.oauth.views import blueprint as oauth
 from consent_service.oauth.views import server as oauth_server
 from consent_service.outgoing import Outgoing
 from consent_service.policy import search
 from consent_service.policy.api import blueprint as decisions
-from consent_service.policy.edge import Edge
+from consent_service.policy.edge import Edge as DecisionEdge
 from consent_service.policy.publish import from_directory
 from consent_service.policy.rulebook import Rulebook
 from consent_service.portal import access
@@ -38,6 +39,7 @@ from consent_service.registry.floods import Floods
 from consent_service.registry.limits import TooMany
 from consent_service.registry.nonces import Nonces
 from consent_service.registry.registers import together as registers
+from consent_service.registry.remembered import Remembered
 from consent_service.registry.statements import Issuers
 from consent_service.signals.api import blueprint as signals
 from consent_service.signals.status_list import Made
@@ -80,9 +82,6 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         WTF_CSRF_SSL_STRICT=False,  # it wants a Referer, and we send none; the token is what counts
     )
     app.session_interface = ServerSessions()
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     db.init_app(app)
     Migrate(app, db, directory=MIGRATIONS)
     Babel(
@@ -107,6 +106,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
         Nonces.of(settings.secret_key, required=settings.dpop_nonce_required),
         Outgoing(settings.sandbox),
         Issuers.load(settings.software_issuers),
+        Remembered(),
         clock=clock or SystemClock(),
         agreements=book,
         readers=partial(search.readers, book=book),
@@ -144,9 +144,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Flask:
     _add_error_pages(app)
     _add_nonces(app)
     _add_language(app)
-    with app.app_context():
-        edge = Edge(app, group(db.engine), https=settings.issuer.startswith("https:"))
-    app.wsgi_app = edge  # type: ignore[method-assign,assignment]
+    _add_edges(app, https=settings.issuer.startswith("https:"))
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
 
 
@@ -164,6 +165,14 @@ def _add_nonces(app: Flask) -> None:
         if "HTTP_DPOP" in request.environ:
             response.headers["DPoP-Nonce"] = current(Nonces).make(now())
         return response
+
+
+def _add_edges(app: Flask, *, https: bool) -> None:
+    """What answers its usual requests before the framework; a proxy's word is heard before them."""
+    with app.app_context():
+        engine = db.engine
+    app.wsgi_app = DecisionEdge(app, group(engine), https=https)  # type: ignore[assignment]
+    app.wsgi_app = TokenEdge(app, engine, group(engine), https=https)  # type: ignore[assignment]
 
 
 def _add_operations(app: Flask) -> None:

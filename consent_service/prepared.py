@@ -86,6 +86,10 @@ class Prepared:
         except Exception as error:
             raise made.error(error) from error
 
+    def dialect(self, session: Session) -> Dialect:
+        """Of the database that a session is on."""
+        return self._in(session)[0].dialect
+
     def _run(self, session: Session, values: Mapping[str, object]) -> Any:
         made, driver = self._in(session)
         try:

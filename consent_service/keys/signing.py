@@ -5,21 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal, select
 from sqlalchemy.orm import Session
 
 from consent_service.errors import ConfigurationError
 from consent_service.keys.jws import Algorithm, SigningKey, compact
 from consent_service.keys.store import PUBLISHED_AFTER, SigningKeyRow
+from consent_service.prepared import Prepared
 from consent_service.sealing import Seal
 
 USE = "signing-key"
 _TABLE = SigningKeyRow.__table__
-# Written out, and run by the driver: building it anew would take as long as the signature.
-_CURRENT = (
-    "SELECT kid FROM signing_key WHERE activated_at IS NOT NULL AND retired_at IS NULL AND algorithm = "
-)
-_CURRENT_OF = {algorithm: f"{_CURRENT}'{algorithm.value}'" for algorithm in Algorithm}
+_CURRENT_OF = {
+    algorithm: Prepared(
+        select(_TABLE.c.kid).where(
+            _TABLE.c.activated_at.is_not(None),
+            _TABLE.c.retired_at.is_(None),
+            _TABLE.c.algorithm == literal(algorithm.value),
+        )
+    )
+    for algorithm in Algorithm
+}
 _SEALED = select(_TABLE.c.sealed_private_key).where(_TABLE.c.kid == bindparam("kid"))
 _opened: dict[Algorithm, tuple[str, SigningKey]] = {}
 """The key that this worker opened last for each algorithm, by its id."""
@@ -56,15 +62,14 @@ class DatabaseSigner:
         return compact(key, kid, typ, claims)
 
     def _current(self, alg: Algorithm) -> tuple[str, SigningKey]:
-        connection = self.session.connection()
         for _ in range(2):  # between two looks it may have retired, and lost its private part
-            kid = connection.exec_driver_sql(_CURRENT_OF[alg]).scalar()
-            if kid is None:
+            row = _CURRENT_OF[alg].first(self.session, {})
+            if row is None:
                 raise ConfigurationError(f"there is no {alg} signing key: run `consent-service keys rotate`")
-            found = _opened.get(alg)
+            kid, found = row[0], _opened.get(alg)
             if found is not None and found[0] == kid:
                 return found
-            if sealed := connection.execute(_SEALED, {"kid": kid}).scalar():
+            if sealed := self.session.connection().execute(_SEALED, {"kid": kid}).scalar():
                 key = SigningKey.from_text(alg, Seal(self.secret_key, USE).open(sealed))
                 _opened[alg] = kid, key
                 return kid, key

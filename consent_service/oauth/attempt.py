@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from consent_service.registry import parties, remote_keys
+from consent_service.registry import remote_keys
 from consent_service.registry.model import Client
+from consent_service.registry.remembered import Remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Attempt:
     form: Mapping[str, str]
     issuer: str
     now: dt.datetime
+    remembered: Remembered
     address: str | None = None
     """Where it comes from; None where that is not known."""
     path: str = ""
@@ -36,7 +38,7 @@ class Attempt:
         if not isinstance(client_id, str) or not client_id.isprintable():
             return None
         self.claimed.add(client_id)
-        client = parties.find(self.session, client_id)
+        client = self.remembered.client(self.session, client_id)
         if client is None or not client.active:  # who may not take part makes us ask nobody
             return client
         return remote_keys.with_keys(self.session, client, self.now, kid)

@@ -155,7 +155,7 @@ def _refusal(session: Session, request_id: str, now: dt.datetime) -> str:
 
 def _begun(session: Session, request_id: str) -> AuthorizationRow:
     """The authorization that this browser began, while its client takes part and has this address."""
-    row = session.get(AuthorizationRow, request_id) if request_id in browser.get(BEGUN, []) else None
+    row = store.find(session, request_id) if request_id in browser.get(BEGUN, []) else None
     if row is None:
         raise ServiceError("invalid_request", "This answer belongs to another browser.")
     if row.returned_at is not None:

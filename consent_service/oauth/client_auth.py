@@ -80,11 +80,16 @@ def _proven(attempt: Attempt, here: str) -> OAuthClient:
         client = check(attempt)
         if client is None or client.auth_method is not method:
             continue
-        if attempt.form.get("client_id", client.client_id) != client.client_id or not client.active:
+        if not may_come(client, attempt.form):
             break
         limits.check(attempt.session, [f"{client.client_id} {here}"], [A_CLIENT], attempt.now)
         return OAuthClient(client)
     raise refused()
+
+
+def may_come(client: Client, form: Mapping[str, str]) -> bool:
+    """Step 3 and the first half of step 4."""
+    return form.get("client_id", client.client_id) == client.client_id and client.active
 
 
 def refused() -> InvalidClientError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from authlib.oauth2.rfc6749 import grants
@@ -38,15 +39,12 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
             return 200, self._by_grant(client), self.TOKEN_RESPONSE_HEADER
         if "authorization_details" in self.request.form:
             return 200, self._by_law(client), self.TOKEN_RESPONSE_HEADER
-        scope, path = _asked(client, self.request.form.get("scope", "").split())
-        settings = current(Settings)
-        if not set(self.request.form.getlist("resource")) <= {settings.issuer + path}:
-            raise ServiceError("invalid_target", f"a token for {scope} is for {settings.issuer}{path}")
+        settings, form = current(Settings), self.request.form
+        scope, audience = asked_for(client, settings, form.get("scope", "").split(), form.getlist("resource"))
         found = sender.proven(session(), client, f"{settings.issuer}/oauth/token", now())
         if client.dpop_bound and not found.jkt:
             raise ServiceError("invalid_dpop_proof", "this client's tokens are bound to a DPoP key")
-        audience = (settings.issuer + path,)
-        subject = tokens.Subject(client, client.client_id, audience, scope=scope, sender=found)
+        subject = tokens.Subject(client, client.client_id, (audience,), scope=scope, sender=found)
         return 200, tokens.access_token(session(), settings, subject, now()), self.TOKEN_RESPONSE_HEADER
 
     def _by_grant(self, client: Client) -> dict[str, Any]:
@@ -89,12 +87,25 @@ class MachineGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
         return tokens.access_token(session(), settings, tokens.of_grant(client, grant, found, None), moment)
 
 
+def asked_for(
+    client: Client, settings: Settings, scopes: list[str], resources: Sequence[str]
+) -> tuple[str, str]:
+    """The scope of a token for an API of ours, and its audience.
+
+    :raises ServiceError: ``invalid_scope``, ``unauthorized_client``, ``invalid_target``
+    """
+    scope, path = _asked(client, scopes)
+    if not set(resources) <= {settings.issuer + path}:
+        raise ServiceError("invalid_target", f"a token for {scope} is for {settings.issuer}{path}")
+    return scope, settings.issuer + path
+
+
 def _asked(client: Client, scopes: list[str]) -> tuple[str, str]:
     """The scope that a client asks for, by default its role's, and the path of its audience.
 
     :raises ServiceError: ``invalid_scope``, ``unauthorized_client``; scopes of two APIs are of two tokens
     """
-    apis = [(tokens.SIGNALS, tokens.SIGNALS_PATH)]
+    apis = [(tokens.SIGNALS, tokens.SIGNALS_PATH), (tokens.INTROSPECTING, tokens.INTROSPECTION_PATH)]
     if client.role is ClientRole.PARTY:
         apis.append((tokens.GRANT_SCOPES, tokens.GRANTS_PATH))
     for known, path in apis:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from flask import Response, jsonify
 from flask import request as http
+from sqlalchemy.orm import Session
 from werkzeug.datastructures import MIMEAccept
 
 from consent_service import keys
@@ -15,13 +19,16 @@ from consent_service.errors import ServiceError
 from consent_service.keys import Algorithm
 from consent_service.oauth import narrowing, tokens
 from consent_service.oauth.client import METHODS, OAuthClient
-from consent_service.oauth.live import active_grant
+from consent_service.oauth.live import Find, active_grant
 from consent_service.oauth.server import session
-from consent_service.registry import logins, parties
+from consent_service.registry import callers, logins
 from consent_service.registry import tokens as issued
-from consent_service.registry.logins import LoginStatus
-from consent_service.registry.model import Client
+from consent_service.registry.callers import Known, Unauthenticated
+from consent_service.registry.logins import LoginRow, LoginStatus
+from consent_service.registry.model import Client, ClientRole
+from consent_service.registry.remembered import Remembered
 from consent_service.registry.subjects import subject_of
+from consent_service.web.certificate import called_at, presented_thumbprint
 from consent_service.web.current import current, now
 
 SIGNED = "application/token-introspection+jwt"
@@ -32,6 +39,23 @@ def wants_jwt(accepted: MIMEAccept) -> bool:
     """Whether the JWT is named, and liked no less than plain JSON."""
     named = {value.lower(): quality for value, quality in accepted}
     return 0 < named.get(SIGNED, 0) >= named.get("application/json", 0)
+
+
+def shows_token() -> bool:
+    """Whether the present request shows an access token, and no client's credentials."""
+    schemes = {said.partition(" ")[0].lower() for said in http.headers.getlist("Authorization")}
+    return not schemes.isdisjoint({callers.BEARER.lower(), callers.DPOP.lower()})
+
+
+def answered(ask: Callable[[], Response]) -> Response:
+    """The endpoint's answer; an access token that does not do is refused as RFC 6750 section 3 has it."""
+    try:
+        return ask()
+    except Unauthenticated as error:
+        response = jsonify(error=error.error or "invalid_token")
+        response.status_code = 401
+        response.headers["WWW-Authenticate"] = error.challenge("introspection")
+        return response
 
 
 def signed(answer: dict[str, Any], client: Client) -> str:
@@ -67,6 +91,32 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         kept = [(name, value) for name, value in headers if name.lower() != "content-type"]
         return status, signed(answer, request.client.client), [*kept, ("Content-Type", SIGNED)]
 
+    def authenticate_endpoint_client(self, request: Any) -> OAuthClient:
+        """Who asks: by its own client authentication, or with an access token for this (section 2.1).
+
+        :raises Unauthenticated: 401
+        :raises ServiceError: ``insufficient_scope``, 403
+        """
+        if not shows_token():
+            return super().authenticate_endpoint_client(request)  # type: ignore[no-any-return]
+        if not {"client_assertion", "client_secret", "client_id"}.isdisjoint(http.form):
+            raise InvalidRequestError("an access token and a client's credentials exclude each other")
+        settings, moment, seen = current(Settings), now(), current(Remembered).seen(session())
+        url = called_at(settings, settings.issuer + tokens.INTROSPECTION_PATH)
+        shown = callers.presented(
+            http.headers.getlist("Authorization"),
+            http.headers.getlist("DPoP"),
+            http.method,
+            url,
+            presented_thumbprint(settings),
+        )
+        known = callers.identify(session(), shown, moment)
+        callers.prove(session(), known, shown, moment)
+        check_caller(known, settings.issuer)
+        seen.remember(issued.digest(shown.token), known)
+        request.client = OAuthClient(known.client)
+        return request.client  # type: ignore[no-any-return]
+
     def check_params(self, request: Any, _client: OAuthClient) -> None:
         """RFC 7662 section 2.1: token is required; a hint that is not known is ignored."""
         if "token" not in request.form:
@@ -76,46 +126,86 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         return issued.find(session(), token_string)
 
     def check_permission(self, token: issued.Token, client: OAuthClient, _request: Any) -> bool:
-        """Nobody learns of a token that is not theirs and not for them (RFC 7662 section 4)."""
-        return token.client_id == client.client_id or bool(set(token.audience) & set(client.client.resources))
+        return may_ask(token, client.client)
 
     def create_introspection_payload(self, token: issued.Token | None) -> dict[str, Any]:
-        """What may be said of a token; every reason for no is the same bare no."""
-        client = parties.find(session(), token.client_id) if token else None
-        if token is None or not token.live(now()) or client is None or not client.active:
-            return {"active": False}
-        answer: dict[str, Any] = {
-            "active": True,
-            "iss": current(Settings).issuer,
-            "client_id": token.client_id,
-            "token_type": "DPoP" if token.jkt else "Bearer",
-            "aud": list(token.audience),
-            "iat": int(token.issued_at.timestamp()),
-            "exp": int(token.expires_at.timestamp()),
-            "jti": token.jti,
-        }
-        if token.scope:
-            answer["scope"] = token.scope
-        if token.confirmation:
-            answer["cnf"] = token.confirmation
-        login = logins.find(session(), token.authorization_id or "")
-        if login is not None and token.grant_id is None:
-            if login.status != LoginStatus.GIVEN:
-                return {"active": False}
-            answer["sub"] = subject_of(client, str(login.person_id), current(Settings).secret_key)
-        if token.grant_id:
-            try:
-                grant = active_grant(session(), token.owner, token.grant_id, now())
-            except ServiceError:
-                return {"active": False}
-            terms = narrowing.carried(session(), grant, token)
-            if terms is None:  # the grant was replaced by one that gives nothing of what it carries
-                return {"active": False}
-            answer |= {
-                "sub": grant.owner,
-                "grant_id": grant.grant_id,
-                "authorization_details": tokens.details_of(grant, terms),
-            }
-            if token.actor:
-                answer |= tokens.delegation(token.actor, grant)
+        """What may be said of a token."""
+        return said_of(session(), current(Settings), token, current(Remembered).client, now())
+
+
+def check_caller(known: Known, issuer: str) -> None:
+    """Whether who shows an access token may ask (RFC 7662 section 2.1).
+
+    :raises ServiceError: ``insufficient_scope``, 403
+    """
+    audience = issuer + tokens.INTROSPECTION_PATH
+    known.check(scope=tokens.INTROSPECTION, audience=audience, roles=frozenset(ClientRole))
+
+
+def may_ask(token: issued.Token, client: Client) -> bool:
+    """Nobody learns of a token that is not theirs and not for them (RFC 7662 section 4)."""
+    return token.client_id == client.client_id or not set(token.audience).isdisjoint(client.resources)
+
+
+def said_of(
+    session: Session,
+    settings: Settings,
+    token: issued.Token | None,
+    find: Find,
+    now: dt.datetime,
+) -> dict[str, Any]:
+    """What may be said of a token at this moment; every reason for no is the same bare no.
+
+    1. It is ours, neither revoked nor over, and its client may take part.
+    2. Of a sign-in: the person has not taken it back.
+    3. Of a grant: it is active in its current version, and still gives something of what the token carries.
+
+    The caller owes :func:`may_ask`.
+
+    """
+    client = find(session, token.client_id) if token else None
+    if token is None or not token.live(now) or client is None or not client.active:
+        return {"active": False}
+    answer: dict[str, Any] = {
+        "active": True,
+        "iss": settings.issuer,
+        "client_id": token.client_id,
+        "token_type": "DPoP" if token.jkt else "Bearer",
+        "aud": list(token.audience),
+        "iat": int(token.issued_at.timestamp()),
+        "exp": int(token.expires_at.timestamp()),
+        "jti": token.jti,
+    }
+    if token.scope:
+        answer["scope"] = token.scope
+    if token.confirmation:
+        answer["cnf"] = token.confirmation
+    if token.grant_id:
+        told = _of_grant(session, token, find, now)
+    elif login := logins.find(session, token.authorization_id or ""):
+        told = _of_login(settings, client, login)
+    else:
         return answer
+    return answer | told if told else {"active": False}
+
+
+def _of_login(settings: Settings, client: Client, login: LoginRow) -> dict[str, Any] | None:
+    if login.status != LoginStatus.GIVEN:
+        return None
+    return {"sub": subject_of(client, str(login.person_id), settings.secret_key)}
+
+
+def _of_grant(session: Session, token: issued.Token, find: Find, now: dt.datetime) -> dict[str, Any] | None:
+    try:
+        grant = active_grant(session, token.owner, token.grant_id, now, find)
+    except ServiceError:
+        return None
+    terms = narrowing.carried(session, grant, token)
+    if terms is None:  # the grant was replaced by one that gives nothing of what it carries
+        return None
+    told = {
+        "sub": grant.owner,
+        "grant_id": grant.grant_id,
+        "authorization_details": tokens.details_of(grant, terms),
+    }
+    return told | tokens.delegation(token.actor, grant) if token.actor else told

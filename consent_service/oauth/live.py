@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
@@ -10,9 +11,19 @@ from consent_service.errors import ServiceError
 from consent_service.grants import store
 from consent_service.grants.model import Grant, Status
 from consent_service.registry import parties
+from consent_service.registry.model import Client
+
+Find = Callable[[Session, str], Client | None]
+"""Finds a client by its id: in the tables, or as it is remembered in the present epoch."""
 
 
-def active_grant(session: Session, owner: str | None, grant_id: str | None, now: dt.datetime) -> Grant:
+def active_grant(
+    session: Session,
+    owner: str | None,
+    grant_id: str | None,
+    now: dt.datetime,
+    find: Find = parties.find,
+) -> Grant:
     """The grant, when it is active at this moment, and its party may take part.
 
     :raises ServiceError: ``invalid_grant`` (RFC 6749 section 5.2), with the state it is in
@@ -24,7 +35,7 @@ def active_grant(session: Session, owner: str | None, grant_id: str | None, now:
         raise ServiceError("invalid_grant", f"the grant is {grant.status}")
     if now >= grant.terms.access.valid_until:
         raise ServiceError("invalid_grant", "the grant has expired")
-    party = parties.find(session, grant.client_id)
+    party = find(session, grant.client_id)
     if party is None or not party.active:
         raise ServiceError("invalid_grant", "the party may not take part at the moment")
     return grant

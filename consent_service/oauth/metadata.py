@@ -88,7 +88,7 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
             *SCOPES,
             tokens.DECISIONS,
             tokens.LEDGER,
-            *sorted(tokens.GRANT_SCOPES | tokens.SIGNALS),
+            *sorted(tokens.GRANT_SCOPES | tokens.SIGNALS | tokens.INTROSPECTING),
         ],
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "tls_client_certificate_bound_access_tokens": bool(settings.listener_secret),

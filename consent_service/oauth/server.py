@@ -25,6 +25,7 @@ from consent_service.outgoing import Outgoing
 from consent_service.registry import floods, parties, remote_keys
 from consent_service.registry.limits import TooMany
 from consent_service.registry.model import Client
+from consent_service.registry.remembered import Remembered
 from consent_service.registry.remote_keys import KeysWanted
 from consent_service.web.current import current, now
 
@@ -53,7 +54,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]
 
     def _authenticate(self, _query_client: Any, oauth_request: OAuth2Request) -> OAuthClient:
         attempt = Attempt(
-            session(), request.form, current(Settings).issuer, now(), request.remote_addr, request.path
+            session(),
+            request.form,
+            current(Settings).issuer,
+            now(),
+            current(Remembered),
+            request.remote_addr,
+            request.path,
         )
         client = client_auth.authenticate(attempt)
         if request.endpoint != UNCOUNTED:

@@ -37,6 +37,10 @@ MACHINE_SCOPES = {
 SIGNALS = frozenset({"ssf.read", "ssf.manage"})
 """The scopes with which any client receives signals (CAEP interop section 2.7.2)."""
 SIGNALS_PATH = "/ssf"
+INTROSPECTION = "introspection"
+"""The scope with which any client asks about tokens that are its own, or meant for it (RFC 7662)."""
+INTROSPECTING = frozenset({INTROSPECTION})
+INTROSPECTION_PATH = "/oauth/introspect"
 GRANT_QUERY, GRANT_REVOKE = "grant_management_query", "grant_management_revoke"
 GRANT_SCOPES = frozenset({GRANT_QUERY, GRANT_REVOKE})
 """The scopes of the grants API (Grant Management for OAuth 2.0, section 6), for requesting parties."""

@@ -24,6 +24,7 @@ from consent_service.oauth import (
     registration,
     userinfo,
 )
+from consent_service.oauth import introspect as introspection
 from consent_service.oauth.backchannel_grant import BackchannelGrant
 from consent_service.oauth.client_credentials_grant import MachineGrant
 from consent_service.oauth.code_grant import CodeGrant, S256CodeChallenge
@@ -95,7 +96,9 @@ def token() -> Response:
 
 @blueprint.post("/oauth/introspect")
 def introspect() -> Response:
-    return form_call(lambda: server.create_endpoint_response(Introspection.ENDPOINT_NAME))
+    return form_call(
+        lambda: introspection.answered(lambda: server.create_endpoint_response(Introspection.ENDPOINT_NAME))
+    )
 
 
 @blueprint.post("/oauth/revoke")

@@ -101,7 +101,7 @@ class Decisions(Struct):
     evaluations: list[Decision]
 
 
-class Found(Struct):
+class Rows(Struct):
     """Which part of what was found this is."""
 
     next_token: str
@@ -112,7 +112,7 @@ class Found(Struct):
 class Results(Struct):
     """What a search found."""
 
-    page: Found
+    page: Rows
     results: list[dict[str, str]]
 
 

@@ -9,11 +9,12 @@ import datetime as dt
 import json
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ForeignKey, Integer, String, Text, or_, select, update
+from sqlalchemy import ForeignKey, Integer, String, Text, bindparam, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service import outbox
 from consent_service.db import Base, Instant
+from consent_service.prepared import Prepared
 from consent_service.registry.logins import LoginRow, LoginStatus
 from consent_service.registry.tokens import digest
 from consent_service.sealing import Seal
@@ -45,9 +46,17 @@ class BackchannelRow(Base):
     sealed_ping: Mapped[str | None] = mapped_column(Text)
 
 
+# Most requests came with a browser, which is seen at once.
+_THERE = Prepared(
+    select(BackchannelRow.request_id).where(BackchannelRow.request_id == bindparam("request_id"))
+)
+
+
 def find(session: Session, request_id: str) -> BackchannelRow | None:
     """The request with this id, if it came without a browser."""
-    return session.get(BackchannelRow, request_id)
+    session.flush()
+    there = _THERE.first(session, {"request_id": request_id})
+    return session.get(BackchannelRow, request_id) if there else None
 
 
 def is_to_fetch(session: Session, request_id: str) -> bool:

@@ -86,6 +86,20 @@ class Floods:
         if total > limit.most:
             raise _too_many(count, moment)
 
+    def of_address(self, network: str, moment: dt.datetime, write: Writing) -> None:
+        """Count one request for the address that it comes from.
+
+        :raises TooMany: 429
+        """
+        self.take(f"flood {network}", self.an_address, moment, write)
+
+    def of_client(self, client_id: str, moment: dt.datetime, write: Writing) -> None:
+        """Count one request for the client that it proved to come from.
+
+        :raises TooMany: 429
+        """
+        self.take(f"flood client {client_id}", self.a_client, moment, write)
+
     def _of(self, name: str, limit: Limit, moment: dt.datetime) -> _Count:
         count = self._counts.get(name)
         if count is None or count.end <= moment:
@@ -108,8 +122,7 @@ def from_here() -> None:
 
     :raises TooMany: 429
     """
-    floods = current(Floods)
-    floods.take(f"flood {_network(request.remote_addr)}", floods.an_address, now(), writing)
+    current(Floods).of_address(_network(request.remote_addr), now(), writing)
 
 
 def by_client(session: Session, client_id: str) -> None:
@@ -117,8 +130,7 @@ def by_client(session: Session, client_id: str) -> None:
 
     :raises TooMany: 429
     """
-    floods = current(Floods)
-    floods.take(f"flood client {client_id}", floods.a_client, now(), lambda: nullcontext(session))
+    current(Floods).of_client(client_id, now(), lambda: nullcontext(session))
 
 
 def by_bearer(client_id: str) -> None:
@@ -126,8 +138,7 @@ def by_bearer(client_id: str) -> None:
 
     :raises TooMany: 429
     """
-    floods = current(Floods)
-    floods.take(f"flood client {client_id}", floods.a_client, now(), writing)
+    current(Floods).of_client(client_id, now(), writing)
 
 
 def _add(session: Session, name: str, end: dt.datetime, times: int) -> int:

@@ -11,12 +11,13 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, String, select, update
+from sqlalchemy import Integer, String, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
 from consent_service.errors import ServiceError, said
+from consent_service.prepared import Prepared
 from consent_service.registry.tokens import digest
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -30,6 +31,14 @@ class TriesRow(Base):
     name_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     ends_at: Mapped[dt.datetime] = mapped_column(Instant, primary_key=True, index=True)
     count: Mapped[int] = mapped_column(Integer)
+
+
+_TRIES = TriesRow.__table__
+_COUNTED = Prepared(
+    select(_TRIES.c.count).where(
+        _TRIES.c.name_hash == bindparam("name"), _TRIES.c.ends_at == bindparam("end")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +67,10 @@ def check(session: Session, names: Sequence[str], limits: Sequence[Limit], now: 
 
     :raises TooMany: 429
     """
-    ends = {(digest(name), limit.end(now)): limit for name, limit in zip(names, limits, strict=True)}
-    rows = session.execute(
-        select(TriesRow.name_hash, TriesRow.ends_at, TriesRow.count).where(
-            TriesRow.name_hash.in_([name for name, _ in ends]), TriesRow.ends_at > now
-        )
-    )
-    for name, end, count in rows:
-        limit = ends.get((name, end))
-        if limit is not None and count >= limit.most:
+    for name, limit in zip(names, limits, strict=True):
+        end = limit.end(now)
+        row = _COUNTED.first(session, {"name": digest(name), "end": end})
+        if row is not None and row[0] >= limit.most:
             raise TooMany(max(1, int((end - now).total_seconds())))
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, delete, select, update
+from sqlalchemy import JSON, ForeignKey, Index, String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
+from consent_service.prepared import Prepared
 from consent_service.registry import tokens
 from consent_service.registry.login_rules import OFFLINE, ORGANISATIONS, Asked, Remembered, SignedIn
 
@@ -111,9 +112,13 @@ def ask(
     return row
 
 
+_THERE = Prepared(select(LoginRow.login_id).where(LoginRow.login_id == bindparam("login_id")))
+
+
 def find(session: Session, login_id: str) -> LoginRow | None:
-    """The login of this authorization, or None."""
-    return session.get(LoginRow, login_id)
+    """The login of this authorization, or None: most authorizations have none, which is seen at once."""
+    session.flush()
+    return session.get(LoginRow, login_id) if _THERE.first(session, {"login_id": login_id}) else None
 
 
 def note_before(session: Session, login_id: str, sign_in_id: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import String, Text, select
+from sqlalchemy import String, Text, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
+from consent_service.prepared import Prepared
 
 
 class DisputeRow(Base):
@@ -20,9 +21,13 @@ class DisputeRow(Base):
     since: Mapped[dt.datetime] = mapped_column(Instant)
 
 
+_DISPUTED = Prepared(select(DisputeRow.owner).where(DisputeRow.owner == bindparam("owner")))
+
+
 def disputed(session: Session, owner: str) -> bool:
     """Whether it is disputed who may act for this owner."""
-    return session.scalar(select(DisputeRow.owner).where(DisputeRow.owner == owner)) is not None
+    session.flush()
+    return _DISPUTED.first(session, {"owner": owner}) is not None
 
 
 def set_disputed(session: Session, owner: str, reason: str, now: dt.datetime) -> bool:

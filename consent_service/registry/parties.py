@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from consent_service.config import check_origin
@@ -28,8 +28,9 @@ from consent_service.registry.model import (
     Profile,
     Standing,
 )
-from consent_service.registry.store import ClientRow, OrganisationRow, ResourceRow
+from consent_service.registry.store import ClientRow, OrganisationRow, ResourceRow, model_of, organisation_of
 from consent_service.registry.tokens import digest
+from consent_service.stored import Rows
 
 SIGNED = ("id_token_signed_response_alg", "userinfo_signed_response_alg")
 
@@ -172,10 +173,21 @@ def introduce(session: Session, identifier: str, name: str, verified_by: str) ->
     return True
 
 
+_CLIENT = Rows(ClientRow, ClientRow.client_id == bindparam("client_id"))
+_ORGANISATION = Rows(OrganisationRow, OrganisationRow.identifier == bindparam("identifier"))
+_RESOURCES = Rows(ResourceRow, ResourceRow.client_id == bindparam("client_id"), order_by=ResourceRow.uri)
+
+
 def find(session: Session, client_id: str) -> Client | None:
     """The client with this id, or None."""
-    row = session.get(ClientRow, client_id)
-    return row.to_model() if row else None
+    row = _CLIENT.first(session, client_id=client_id)
+    if row is None:
+        return None
+    its = organisation(session, row.organisation_id)
+    if its is None:
+        raise LookupError("a client without its organisation")
+    resources = _RESOURCES.all(session, client_id=client_id) if row.role == ClientRole.HOLDER else []
+    return model_of(row, its, (one.uri for one in resources))
 
 
 def clients(session: Session, role: ClientRole) -> list[Client]:
@@ -187,8 +199,8 @@ def clients(session: Session, role: ClientRole) -> list[Client]:
 
 def organisation(session: Session, identifier: str) -> Organisation | None:
     """The organisation with this identifier (short form), or None."""
-    row = session.get(OrganisationRow, identifier)
-    return row.to_model() if row else None
+    row = _ORGANISATION.first(session, identifier=identifier)
+    return organisation_of(row) if row else None
 
 
 def holders_of(session: Session, locations: Sequence[str]) -> dict[str, Client]:

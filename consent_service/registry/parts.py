@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
+from consent_service.prepared import Prepared
 from consent_service.registry.model import ClientRole, Standing
 from consent_service.registry.store import ClientRow, LicenceRow, OrganisationRow, ResourceRow, ServedRow
+from consent_service.stored import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Part:
 
 _CLIENT, _ORGANISATION, _RESOURCE = ClientRow.__table__, OrganisationRow.__table__, ResourceRow.__table__
 _OWNERS = ServedRow.__table__
-_PART = (
+_PART = Prepared(
     select(
         _CLIENT.c.role,
         _CLIENT.c.organisation_id,
@@ -48,8 +50,10 @@ _PART = (
     .where(_CLIENT.c.client_id == bindparam("client_id"))
 )
 _LICENCE = LicenceRow.__table__
-_LICENCES = select(_LICENCE.c.licence, _LICENCE.c.valid_until).where(
-    _LICENCE.c.organisation_id == bindparam("organisation")
+_LICENCES = Prepared(
+    select(_LICENCE.c.licence, _LICENCE.c.valid_until).where(
+        _LICENCE.c.organisation_id == bindparam("organisation")
+    )
 )
 _SERVED = select(_RESOURCE.c.uri, _RESOURCE.c.client_id).where(
     _RESOURCE.c.uri.in_(bindparam("locations", expanding=True))
@@ -65,13 +69,13 @@ _SERVES_OWNER = select(_OWNERS.c.owner).where(
 
 def part_of(session: Session, client_id: str) -> Part | None:
     """What a decision has to know of a client, or None where there is none."""
-    connection = session.connection()
-    row = connection.execute(_PART, {"client_id": client_id}).first()
+    row = _PART.first(session, {"client_id": client_id})
     if row is None:
         return None
-    licences = connection.execute(_LICENCES, {"organisation": row[1]})
+    licences = _LICENCES.rows(session, {"organisation": row[1]})
     active = row[2] == Standing.ACTIVE and row[3] == Standing.ACTIVE
-    return Part(row[0], row[1], active, tuple((licence, until) for licence, until in licences), bool(row[4]))
+    held = tuple((licence, moment(until)) for licence, until in licences)
+    return Part(row[0], row[1], active, held, bool(row[4]))
 
 
 def served_by(session: Session, locations: Sequence[str]) -> dict[str, str]:

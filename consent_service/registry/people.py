@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from consent_service.db import lock, reading, writing
@@ -24,9 +24,18 @@ from consent_service.registry.registers.base import Found, Register
 from consent_service.registry.signatures import plain
 from consent_service.registry.store import PersonRow, RepresentationRow
 from consent_service.sealing import Seal
+from consent_service.stored import Rows
 
 USE, DETAILS = "national-number", "national-details"
 LATELY = dt.timedelta(minutes=5)
+
+
+_PERSON = Rows(PersonRow, PersonRow.person_id == bindparam("person_id"))
+_RIGHTS = Rows(
+    RepresentationRow,
+    RepresentationRow.person_id == bindparam("person_id"),
+    order_by=RepresentationRow.owner_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,7 @@ def introduce(identity: NationalIdentity, register: Register, secret_key: str, n
 
 def find(session: Session, person_id: str) -> Person | None:
     """The person with this id, or None."""
-    row = session.get(PersonRow, person_id)
+    row = _PERSON.first(session, person_id=person_id)
     return Person(row.person_id, row.name, row.language) if row else None
 
 
@@ -85,8 +94,10 @@ def refresh(person_id: str, register: Register, secret_key: str, now: dt.datetim
     :raises RegisterUnavailable: what is stored stays, and goes on not counting
     """
     known = representations(reading(), person_id)
+    if known and all(right.holds(now) for right in known):
+        return
     row = reading().get(PersonRow, person_id)
-    if row is None or (known and all(right.holds(now) for right in known)):
+    if row is None:
         return
     if not known and row.looked_at is not None and now - row.looked_at < LATELY:
         return
@@ -129,12 +140,7 @@ def owner_name(session: Session, owner: str) -> str:
 
 def representations(session: Session, person_id: str) -> list[Representation]:
     """Everything this person was last said to represent, by the owner's name."""
-    rows = session.scalars(
-        select(RepresentationRow)
-        .where(RepresentationRow.person_id == person_id)
-        .order_by(RepresentationRow.owner_name)
-    )
-    return [_to_model(row) for row in rows]
+    return [_to_model(row) for row in _RIGHTS.all(session, person_id=person_id)]
 
 
 def representation(session: Session, person_id: str, owner: str, now: dt.datetime) -> Representation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -42,13 +43,7 @@ class OrganisationRow(Base):
     verified_by: Mapped[str] = mapped_column(Text)
 
     def to_model(self) -> Organisation:
-        return Organisation(
-            self.identifier,
-            self.name,
-            self.country,
-            Standing(self.status),
-            self.verified_by,
-        )
+        return organisation_of(self)
 
 
 class ClientRow(Base):
@@ -77,21 +72,31 @@ class ClientRow(Base):
     resources: Mapped[list[ResourceRow]] = relationship(lazy="selectin", order_by="ResourceRow.uri")
 
     def to_model(self) -> Client:
-        return Client(
-            client_id=self.client_id,
-            role=ClientRole(self.role),
-            name=self.name,
-            organisation=self.organisation.to_model(),
-            status=Standing(self.status),
-            jwks=self.jwks,
-            redirect_uris=tuple(self.redirect_uris),
-            resources=tuple(row.uri for row in self.resources),
-            dpop_bound=self.dpop_bound,
-            profile=Profile(self.profile),
-            auth_method=AuthMethod(self.auth_method),
-            secret_hash=self.secret_hash,
-            metadata=self.client_metadata,
-        )
+        return model_of(self, self.organisation.to_model(), (row.uri for row in self.resources))
+
+
+def organisation_of(row: OrganisationRow) -> Organisation:
+    """An organisation from its columns."""
+    return Organisation(row.identifier, row.name, row.country, Standing(row.status), row.verified_by)
+
+
+def model_of(row: ClientRow, organisation: Organisation, resources: Iterable[str]) -> Client:
+    """A client from its columns, and what stands in other tables."""
+    return Client(
+        client_id=row.client_id,
+        role=ClientRole(row.role),
+        name=row.name,
+        organisation=organisation,
+        status=Standing(row.status),
+        jwks=row.jwks,
+        redirect_uris=tuple(row.redirect_uris),
+        resources=tuple(resources),
+        dpop_bound=row.dpop_bound,
+        profile=Profile(row.profile),
+        auth_method=AuthMethod(row.auth_method),
+        secret_hash=row.secret_hash,
+        metadata=row.client_metadata,
+    )
 
 
 class LicenceRow(Base):

@@ -12,16 +12,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from consent_service.db import lock
 from consent_service.ledger import append as ledger
+from consent_service.prepared import Prepared
 from consent_service.registry.status import Place
 from consent_service.registry.store import TokenRow
+from consent_service.stored import document, insert_once, moment
 
 TokenKind = Literal["access_token", "refresh_token"]
+_TABLE = TokenRow.__table__
+_STORE = insert_once(_TABLE, *(column.name for column in _TABLE.columns if column.name != "revoked_at"))
+_FOUND = (
+    *("token_hash", "kind", "client_id", "jti", "scope", "audience", "issued_at", "expires_at"),
+    *("authorization_id", "owner", "grant_id", "jkt", "x5t", "revoked_at", "grant_version", "narrowed"),
+    *("actor", "exchanged_from"),
+)
+_MOMENTS = ("issued_at", "expires_at", "revoked_at")
+_FIND = Prepared(
+    select(*(_TABLE.c[name] for name in _FOUND)).where(_TABLE.c.token_hash == bindparam("token_hash"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,44 +103,25 @@ def remember(session: Session, token: Token) -> bool:
         "narrowed": dict(token.narrowed) if token.narrowed else None,
         "actor": token.actor,
         "exchanged_from": token.exchanged_from,
+        "status_list": None,
+        "status_index": None,
     }
-    if token.place is None:
-        session.add(TokenRow(**values))
-        return True
-    values |= {"status_list": token.place.number, "status_index": token.place.index}
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    # The count of rows says nothing here: PostgreSQL's driver gives none for an insert.
-    stored = insert(TokenRow).values(**values).on_conflict_do_nothing().returning(TokenRow.token_hash)
-    return session.scalar(stored) is not None
+    if token.place is not None:
+        values |= {"status_list": token.place.number, "status_index": token.place.index}
+    return _STORE.change(session, values) == 1
 
 
 def find(session: Session, token: str) -> Token | None:
     """The token as stored, dead or alive, or None where we never issued it."""
-    row = session.scalar(
-        select(TokenRow).where(TokenRow.token_hash == digest(token)).execution_options(populate_existing=True)
-    )
+    row = _FIND.first(session, {"token_hash": digest(token)})
     if row is None:
         return None
-    return Token(
-        token_hash=row.token_hash,
-        kind=row.kind,
-        client_id=row.client_id,
-        jti=row.jti,
-        scope=row.scope,
-        audience=tuple(row.audience),
-        issued_at=row.issued_at,
-        expires_at=row.expires_at,
-        authorization_id=row.authorization_id,
-        owner=row.owner,
-        grant_id=row.grant_id,
-        jkt=row.jkt,
-        x5t=row.x5t,
-        revoked_at=row.revoked_at,
-        grant_version=row.grant_version,
-        narrowed=row.narrowed,
-        actor=row.actor,
-        exchanged_from=row.exchanged_from,
-    )
+    values = dict(zip(_FOUND, row, strict=True))
+    for name in _MOMENTS:
+        values[name] = moment(values[name])
+    values["audience"] = tuple(document(values["audience"]))
+    values["narrowed"] = document(values["narrowed"])
+    return Token(**values)
 
 
 def held(session: Session, token: str) -> Token | None:

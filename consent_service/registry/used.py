@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import Sequence
 
 from sqlalchemy import String
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
 from consent_service.registry.tokens import digest
+from consent_service.stored import insert_once
 from consent_service.verifier.dpop import Nonces, check_proof
 
 
@@ -22,6 +22,9 @@ class UsedRow(Base):
     issuer: Mapped[str] = mapped_column(String(128), primary_key=True)
     jti_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[dt.datetime] = mapped_column(Instant, index=True)
+
+
+_USE = insert_once(UsedRow.__table__, "issuer", "jti_hash", "expires_at")
 
 
 class SharedReplay:
@@ -36,12 +39,8 @@ class SharedReplay:
 
 def use_once(session: Session, issuer: str, jti: str, expires_at: dt.datetime) -> bool:
     """Note a ``jti`` as used by its issuer (a client, a key); False when it was used before."""
-    try:
-        with session.begin_nested():
-            session.add(UsedRow(issuer=issuer, jti_hash=digest(jti), expires_at=expires_at))
-    except IntegrityError:
-        return False
-    return True
+    values = {"issuer": issuer, "jti_hash": digest(jti), "expires_at": expires_at}
+    return _USE.change(session, values) == 1
 
 
 def proven_key(

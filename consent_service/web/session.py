@@ -14,11 +14,13 @@ from typing import Any
 
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
-from sqlalchemy import JSON, String, delete, update
+from sqlalchemy import JSON, String, bindparam, delete, update
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.datastructures import CallbackDict
 
 from consent_service.db import Base, Instant, reading, writing
+from consent_service.prepared import Prepared
+from consent_service.stored import Rows
 from consent_service.web.current import now
 
 COOKIE = "__Host-session"
@@ -42,6 +44,14 @@ class SessionRow(Base):
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
     expires_at: Mapped[dt.datetime] = mapped_column(Instant, index=True)
+
+
+_KNOWN = Rows(SessionRow, SessionRow.key_hash == bindparam("key_hash"))
+_KEEP = Prepared(
+    update(SessionRow)
+    .where(SessionRow.key_hash == bindparam("hashed"))
+    .values(data=bindparam("kept"), expires_at=bindparam("until"))
+)
 
 
 class ServerSession(CallbackDict[str, Any], SessionMixin):
@@ -69,7 +79,7 @@ class ServerSessions(SessionInterface):
     def open_session(self, app: Flask, request: Request) -> ServerSession:
         key = request.cookies.get(COOKIE)
         if key:
-            row = reading().get(SessionRow, _hash(key))
+            row = _KNOWN.first(reading(), key_hash=_hash(key))
             if row and row.expires_at > now():
                 return ServerSession(dict(row.data), key)
         return ServerSession({}, None)
@@ -88,9 +98,8 @@ class ServerSessions(SessionInterface):
                 return
             data, expires_at = dict(session), now() + LIFE
             if session.key:
-                known = update(SessionRow).where(SessionRow.key_hash == _hash(session.key))
-                kept = database.execute(known.values(data=data, expires_at=expires_at))
-                if not kept.rowcount:  # type: ignore[attr-defined]
+                values = {"hashed": _hash(session.key), "kept": data, "until": expires_at}
+                if not _KEEP.change(database, values):
                     return  # it ended while this request was under way, and nothing brings it back
             key = session.key or secrets.token_urlsafe(KEY_BYTES)
             if not session.key:

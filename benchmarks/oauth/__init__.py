@@ -1,0 +1,1 @@
+"""What the authorisation server costs, beside ``oidc-provider``: ``python -m benchmarks.oauth``."""
