@@ -44,15 +44,18 @@ browser:
 	  $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
 
 # Clients that nobody here wrote, from npm; Debian's Node.js where there is none.
-.PHONY: node
+.PHONY: node npm
 NODE_INSTALLED := tests/interop/node_modules/.package-lock.json
+BENCH_NODE := benchmarks/oauth/node_modules/.package-lock.json
 node: $(NODE_INSTALLED)
 
-$(NODE_INSTALLED): tests/interop/package.json tests/interop/package-lock.json
+npm:
 	@command -v npm >/dev/null || { echo "installing Node.js"; \
 	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
 	  $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm >/dev/null; }
-	@cd tests/interop && npm ci --silent --no-progress
+
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json | npm
+	@cd $* && npm ci --silent --no-progress
 	@touch $@
 
 lint: install-dev
@@ -91,6 +94,11 @@ bench: install-dev
 	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; $$as apt-get update -qq && $$as apt-get install -y -qq wrk >/dev/null; }
 	$(BIN)/python benchmarks/servers.py
 	$(BIN)/python -m benchmarks.decisions
+
+# Beside oidc-provider, from npm.
+bench-oauth: install-dev $(BENCH_NODE)
+	$(BIN)/python -m benchmarks.oauth
+	$(BIN)/python -m benchmarks.oauth.shares
 
 conformance: install-dev
 	$(BIN)/python docs/conformance.py

@@ -16,14 +16,14 @@ from contextlib import ExitStack
 
 import structlog
 
-from benchmarks.load import requests_per_second
+from benchmarks.load import measured
 from benchmarks.oauth import flow, ours, theirs
 from benchmarks.oauth.sides import BANK, ERP, FORM, PLACE, Side, encode
 
 ROUNDS, SECONDS, CONNECTIONS = 3, 4.0, 32
 MOST_A_SECOND = 6000
 """So many assertions are signed for a second of load; a server that is faster would be sent one twice."""
-Found = tuple[float, float, float]
+Found = dict[str, float]
 Measure = Callable[[Side], Found]
 
 
@@ -36,7 +36,8 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     os.sched_setaffinity(0, {1})
     print(f"{theirs.version()}; {chosen.rounds} rounds of {SECONDS:.0f} s in turn, medians\n")
-    print("| what | | a second | p50 ms | p99 ms | ours to theirs |\n|---|---|---|---|---|---|")
+    print("| what | | a second | p50 ms | p99 ms | processor µs each | a second, ratio | processor, ratio |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     with ExitStack() as stack:
         left, right = stack.enter_context(ours.running_side()), stack.enter_context(theirs.running_side())
         tokens = {side.name: token(side) for side in (left, right)}
@@ -56,16 +57,17 @@ def measures(tokens: dict[str, str]) -> dict[str, Measure]:
         body = encode({"token": tokens[side.name]})
         return requests(side, "introspect", [body], FORM | side.introspecting, b'"authorization_details"')
 
-    def machine(side: Side) -> Found:
+    def machine(side: Side, place: str) -> Found:
         form = {"grant_type": "client_credentials"}
         if side.name != "ours":
-            form["resource"] = PLACE
+            form["resource"] = place
         return requests(side, "token", side.forms(ERP, form, most()), FORM, b'"access_token"')
 
     return {
-        "introspection, private_key_jwt each time": introspection_signed,
         "introspection": introspection,
-        "client credentials, private_key_jwt": machine,
+        "introspection, private_key_jwt each time": introspection_signed,
+        "client credentials, private_key_jwt": lambda side: machine(side, PLACE),
+        "client credentials, private_key_jwt; theirs opaque": lambda side: machine(side, f"{PLACE}/opaque"),
         "PAR, authorize, approve, token": lambda side: flow.run(side, SECONDS),
     }
 
@@ -73,7 +75,7 @@ def measures(tokens: dict[str, str]) -> dict[str, Measure]:
 def requests(
     side: Side, endpoint: str, bodies: list[bytes], headers: dict[str, str], expected: bytes
 ) -> Found:
-    return requests_per_second(side.url(endpoint), bodies, headers, SECONDS, CONNECTIONS, expected=expected)
+    return measured(side.url(endpoint), bodies, headers, SECONDS, CONNECTIONS, expected)
 
 
 def most() -> int:
@@ -93,12 +95,16 @@ def compare(what: str, measure: Measure, sides: tuple[Side, Side], rounds: int) 
         for side in sides:
             found[side.name].append(measure(side))
             print(what, side.name, found[side.name][-1], file=sys.stderr, flush=True)
-    pairs = zip(*found.values(), strict=True)
-    ratio = statistics.median(mine[0] / other[0] for mine, other in pairs)
+    pairs = list(zip(*found.values(), strict=True))
+    rate = statistics.median(mine["throughput"] / other["throughput"] for mine, other in pairs)
+    cost = statistics.median(mine["cpu"] / other["cpu"] for mine, other in pairs)
     for name, rows in found.items():
-        rate, middle, late = (statistics.median(column) for column in zip(*rows, strict=True))
-        last = f"{ratio:.2f}" if name == "ours" else ""
-        print(f"| {what} | {name} | {rate:,.0f} | {middle:.2f} | {late:.2f} | {last} |", flush=True)
+        middle = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+        ratios = f"{rate:.2f} | {cost:.2f}" if name == "ours" else " | "
+        figures = (
+            f"{middle['throughput']:,.0f} | {middle['p50']:.1f} | {middle['p99']:.1f} | {middle['cpu']:,.0f}"
+        )
+        print(f"| {what} | {name} | {figures} | {ratios} |", flush=True)
 
 
 if __name__ == "__main__":

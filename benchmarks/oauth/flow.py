@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.oauth.sides import BANK, FORM, PLACE, REDIRECT, Key, Side, challenge, details, encode
+from benchmarks.processor import seconds_of
 
 WARM = 1.0  # seconds that don't count
 VERIFIER = "v" * 64
@@ -26,8 +27,8 @@ CSRF = re.compile(rb'name="csrf_token" value="([^"]+)"')
 MOST_STEPS = 12
 
 
-def run(side: Side, seconds: float) -> tuple[float, float, float]:
-    """Flows a second, and the median and 99th percentile of a flow's time in milliseconds.
+def run(side: Side, seconds: float) -> dict[str, float]:
+    """As :func:`benchmarks.load.measured`, for flows.
 
     :raises RuntimeError: a flow that does not end with a token
     """
@@ -49,8 +50,8 @@ def run(side: Side, seconds: float) -> tuple[float, float, float]:
     )
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
-    found = json.loads(done.stdout)
-    return found["throughput"], found["p50"], found["p99"]
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 @dataclass
@@ -179,6 +180,9 @@ async def load(browsers: list[Browser], seconds: float) -> dict[str, float]:
     for browser in browsers:  # signed in, one after the other, before anything counts
         await browser.once()
     begin = time.perf_counter() + WARM
+    port, used = urllib.parse.urlsplit(browsers[0].side.issuer).port or 80, list[float]()
+    for moment in (WARM, WARM + seconds):
+        asyncio.get_running_loop().call_later(moment, lambda: used.append(seconds_of(port)))
     end, took, count = begin + seconds, list[float](), 0
 
     async def again(browser: Browser) -> None:
@@ -193,7 +197,8 @@ async def load(browsers: list[Browser], seconds: float) -> dict[str, float]:
     await asyncio.gather(*map(again, browsers))
     took.sort()
     middle, late = (took[int(len(took) * part)] * 1000 for part in (0.5, 0.99))
-    return {"throughput": count / seconds, "p50": middle, "p99": late}
+    spent = (used[1] - used[0]) / count * 1e6
+    return {"throughput": count / seconds, "p50": middle, "p99": late, "cpu": spent}
 
 
 def main() -> None:
