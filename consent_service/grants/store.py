@@ -37,6 +37,7 @@ from consent_service.grants.model import (
     terms_to_json,
 )
 from consent_service.prepared import LISTED, Prepared, among
+from consent_service.stored import Rows
 
 
 class RequestRow(Base):
@@ -143,10 +144,13 @@ def add_request(session: Session, request: Request) -> None:
     session.flush()
 
 
+_REQUEST = Rows(RequestRow, RequestRow.request_id == bindparam("request_id"))
+
+
 def find_request(session: Session, request_id: str) -> Request | None:
     """The request with this id as it stands now, or None."""
-    row = session.get(RequestRow, request_id, populate_existing=True)
-    return row.to_model() if row else None
+    row = _REQUEST.first(session, request_id=request_id)
+    return RequestRow.to_model(row) if row else None
 
 
 def move_request(session: Session, now: Request, then: Status, **changes: Any) -> bool:

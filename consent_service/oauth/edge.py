@@ -124,7 +124,7 @@ class Edge:
                 return None
             return tokens.access_token(session, settings, subject, moment)
 
-        return _given(self._group.run(work))
+        return self._together(work)
 
     def _introspection(self, environ: Environ) -> Answer:
         """What may be said of a token (RFC 7662), in plain JSON.
@@ -147,7 +147,7 @@ class Edge:
             said = self._said(session, form["token"], proof.client, proof.seen, moment)
             return said if said and _first_use(session, proof, moment) else None
 
-        return _given(self._group.run(work))
+        return self._together(work)
 
     def _asked_by_token(self, environ: Environ, token: str, moment: dt.datetime) -> Answer:
         scheme, _, shown = environ["HTTP_AUTHORIZATION"].partition(" ")
@@ -211,6 +211,17 @@ class Edge:
         if until is None or not client_auth.may_come(client, form):
             raise NotPlain
         return Proof(client, claims, until, limits.network(environ.get("REMOTE_ADDR")), seen)
+
+    def _together(self, work: Callable[[Session], Answer | None]) -> Answer:
+        """Answer in one transaction with whoever else is there.
+
+        :raises NotPlain: there is no answer, for whatever reason; nothing was written
+        """
+        try:
+            answer = self._group.run(work)
+        except Exception as error:
+            raise NotPlain from error  # the framework says what is wrong
+        return _given(answer)
 
     def _settings(self) -> Settings:
         found: Settings = self._shelf[Settings]

@@ -175,6 +175,7 @@ def introduce(session: Session, identifier: str, name: str, verified_by: str) ->
 
 _CLIENT = Rows(ClientRow, ClientRow.client_id == bindparam("client_id"))
 _ORGANISATION = Rows(OrganisationRow, OrganisationRow.identifier == bindparam("identifier"))
+_RESOURCE = Rows(ResourceRow, ResourceRow.uri == bindparam("uri"))
 _RESOURCES = Rows(ResourceRow, ResourceRow.client_id == bindparam("client_id"), order_by=ResourceRow.uri)
 
 
@@ -205,12 +206,9 @@ def organisation(session: Session, identifier: str) -> Organisation | None:
 
 def holders_of(session: Session, locations: Sequence[str]) -> dict[str, Client]:
     """Which holder serves each of these addresses; an address that nobody registered is left out."""
-    rows = session.execute(
-        select(ResourceRow.uri, ClientRow)
-        .join(ClientRow, ClientRow.client_id == ResourceRow.client_id)
-        .where(ResourceRow.uri.in_(locations))
-    )
-    return {uri: row.to_model() for uri, row in rows}
+    served = (_RESOURCE.first(session, uri=uri) for uri in dict.fromkeys(locations))
+    found = {row.uri: find(session, row.client_id) for row in served if row}
+    return {uri: client for uri, client in found.items() if client}
 
 
 def set_standing(
