@@ -16,8 +16,10 @@ import httpx2
 from sqlalchemy import create_engine
 
 from benchmarks import population
-from benchmarks.decisions import prepared, running
+from benchmarks.decisions import prepared
 from benchmarks.oauth.sides import BANK, ERP, FORM, Key, Side
+from benchmarks.over_http import running
+from consent_service.commands.serve import free_port
 from consent_service.config import Settings, from_environ
 from consent_service.db import writing_to
 from consent_service.registry.model import OrganisationRole
@@ -51,6 +53,8 @@ def made() -> Iterator[tuple[Side, Settings, dict[str, str]]]:
     with prepared(None, GRANTS) as environ:
         # Counted as ever, but the load is one address, and one client.
         environ |= {"CONSENT_LIMIT_CLIENT": "9999999", "CONSENT_LIMIT_ADDRESS": "9999999"}
+        # A register that does not answer: what it said before goes on counting, for an hour.
+        environ |= {"CONSENT_REGISTER_URL": f"http://localhost:{free_port()}"}
         settings = from_environ(environ)
         key = Key.from_json((Path(environ["CONSENT_HOME"]) / "erp.jwk").read_text())
         owners = list(islice(population.owners(), BROWSERS))
