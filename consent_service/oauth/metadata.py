@@ -17,7 +17,7 @@ from consent_service.oauth.assertion import ALGORITHMS
 from consent_service.oauth.client import CIBA, CODE, CREDENTIALS, EXCHANGE, REFRESH
 from consent_service.oauth.client_auth import SHOWN
 from consent_service.oauth.openid import CLAIMS, PROMPTS
-from consent_service.registry import status
+from consent_service.registry import callers, status
 from consent_service.registry.login_rules import SCOPES, SIGN_INS, acr_of
 from consent_service.registry.metadata import ISSUED
 from consent_service.registry.model import CERTIFICATE_METHODS, AuthMethod
@@ -98,6 +98,8 @@ def document(settings: Settings, catalogue: Catalogue) -> dict[str, Any]:
             for endpoint in ("token", "introspection", "revocation")
             for name, value in (("methods", methods), ("signing_alg_values", ALGORITHMS))
         },
+        # RFC 8414 section 2: here a kind of access token stands for itself.
+        "introspection_endpoint_auth_methods_supported": [*methods, callers.BEARER, callers.DPOP],
     }
 
 

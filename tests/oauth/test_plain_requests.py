@@ -236,3 +236,11 @@ def test_a_token_to_ask_with_that_is_bound_to_a_key_comes_with_a_proof(world: Wo
     client = world.app.test_client()
     assert client.post(INTROSPECT, data={"token": "x"}, headers=headers).json == {"active": False}
     assert client.post(INTROSPECT, data={"token": "x"}, headers=headers).status_code == 401
+
+
+def test_the_metadata_says_that_an_access_token_lets_ask(world: World) -> None:
+    """RFC 8414 section 2."""
+    document = world.app.test_client().get("/.well-known/oauth-authorization-server").json
+    assert {"Bearer", "DPoP"} <= set(document["introspection_endpoint_auth_methods_supported"])
+    assert {"Bearer", "DPoP"}.isdisjoint(document["token_endpoint_auth_methods_supported"])
+    assert "introspection" in document["scopes_supported"]
