@@ -39,11 +39,13 @@ from consent_service.web.current import current, now
 
 EACH, ROUNDS = 0.0005, 2000  # seconds of the processor's time between two samples; requests
 PARTS = {
-    "signatures (cryptography, joserfc)": ("cryptography/", "joserfc/", "keys/jws"),
+    "signatures (cryptography, joserfc)": ("cryptography/", "joserfc/", "keys/jws", "keys/es256"),
     "database (SQLAlchemy, SQLite)": (
         "sqlalchemy/",
         "flask_sqlalchemy/",
         "consent_service/db.py",
+        "consent_service/prepared.py",
+        "consent_service/stored.py",
         "sqlite3/",
     ),
     "logs (structlog)": ("structlog/", "web/logs"),
