@@ -171,8 +171,8 @@ def _add_edges(app: Flask, *, https: bool) -> None:
     """What answers its usual requests before the framework; a proxy's word is heard before them."""
     with app.app_context():
         engine = db.engine
-    app.wsgi_app = DecisionEdge(app, group(engine), https=https)  # type: ignore[assignment]
     app.wsgi_app = TokenEdge(app, engine, group(engine), https=https)  # type: ignore[assignment]
+    app.wsgi_app = DecisionEdge(app, group(engine), https=https)  # type: ignore[assignment]
 
 
 def _add_operations(app: Flask) -> None:
