@@ -9,6 +9,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.plurals import get_plural
 from flask.testing import FlaskClient
+from lxml import html
 from werkzeug.test import TestResponse
 
 from consent_service.web.catalogues import catalogue
@@ -292,3 +293,65 @@ def test_what_is_empty_stays_empty_in_every_language() -> None:
     assert first([]) is None
     assert first(["", "-", "NB_no"]) == "nb"
     assert catalogue("nb").gettext("Not a sentence of ours") == "Not a sentence of ours"
+
+
+ENGLISH = re.compile(
+    r"\b(the|you|your|and|may|read|until|from|with|this|that|what|who|when|every|sign|take|nothing)\b",
+    re.IGNORECASE,
+)
+"""Words that nearly every English sentence here has, and no sentence of the other languages."""
+BY_OTHERS = (
+    "//bdi",
+    "//blockquote",
+    "//form[@class='languages']",
+    "//*[contains(@class, 'code')]",
+    "//noscript/code",
+)
+"""What others wrote, records word for word, and the languages' own names."""
+
+
+@pytest.mark.parametrize("language", messages.TRANSLATED)
+def test_no_english_is_left_on_any_page(world: World, language: str) -> None:
+    browser = world.sign_in()
+    choose(browser, language, "/account")
+    pushed = world.bank.push()
+    path, request = world.open_request(browser, pushed)
+    wrong = world.answer(browser, path, request, datatypes=[], frequency="99", period_from="x")
+    token = world.grant(browser=browser)
+    assert world.decide(token)["decision"]
+    assert not world.decide(token, data_set="general_ledger")["decision"]
+    grant = f"/grants/{token['grant_id']}"
+    browser.get(grant)
+    entry = re.search(r"/activity/([0-9a-f-]{36})/proof", browser.get("/activity").text)
+    assert entry
+    seen = [
+        *("/", "/grants", "/grants?show=ended", "/grants?q=x", "/data-sets", "/activity", "/account"),
+        *("/offers", "/offers/new", "/offers/new?party=0192:310041238&purpose=credit_assessment", "/stop"),
+        *(
+            grant,
+            f"{grant}/change",
+            f"{grant}/receipt",
+            f"/activity/{entry.group(1)}",
+            "/sign-out",
+            "/ledger/",
+        ),
+        *("/passkey", "/nothing", "/grants/none", "/oauth/authorize", "/sign-in"),
+    ]
+    pages = {one: browser.get(one, headers=HTML) for one in seen} | {"request": request, "wrong": wrong}
+    token = csrf(pages[grant])
+    for did in ("suspend", "resume", "revoke"):
+        browser.post(f"{grant}/{did}", data={"csrf_token": token})
+        pages[did] = browser.get(grant, headers=HTML)
+    left = {one: found for one, page in pages.items() if (found := english(page, language))}
+    assert not left
+
+
+def english(page: TestResponse, language: str) -> list[str]:
+    """The English that a page has left over, with what stands around it."""
+    assert lang(page) == language, page.request.path
+    tree = html.fromstring(page.text)
+    for one in [one for path in BY_OTHERS for one in tree.xpath(path)]:
+        one.drop_tree()
+    spoken = [*tree.itertext(), *tree.xpath("//@aria-label"), *tree.xpath("//@placeholder")]
+    spoken += [value for one in tree.xpath("//*[@data-failed or @data-bad]") for value in one.attrib.values()]
+    return [text.strip() for text in spoken if ENGLISH.search(text)]
