@@ -135,8 +135,11 @@ def test_a_refresh_without_proof_of_the_key_gives_nothing(world: World) -> None:
     token = world.grant()
     asked = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
     assert world.bank.post("/oauth/token", asked).json["error"] == "invalid_dpop_proof"
-    thief = world.erp.dpop.proof("POST", "http://localhost/oauth/token", world.clock.now())
-    assert world.bank.post("/oauth/token", asked, dpop=thief).json["error"] == "invalid_dpop_proof"
+    thief = world.register(ClientRole.PARTY, "Another bank", "0007:5599980116")
+    assert thief.post("/oauth/token", asked, dpop=True).json["error"] == "invalid_grant"
+    proof = world.bank.proof("/oauth/token")
+    stolen = {"assertion": thief.assertion(iss=world.bank.client_id, sub=world.bank.client_id), "dpop": proof}
+    assert world.bank.post("/oauth/token", asked, **stolen).json["error"] == "invalid_client"
     assert world.bank.post("/oauth/token", asked, dpop=True).status_code == 200
 
 
