@@ -51,7 +51,7 @@ def erase_for_owner(
 ) -> None:
     """Erase one of an owner's payloads.
 
-    1. It is this owner's, and about a request, a grant or a decision.
+    1. It is this owner's, and of a subject that may be erased (:data:`ERASABLE`).
     2. What a grant rests on stays while it lives: without it no decision could be replayed.
 
     :param actor: the person's id, or ``operator``

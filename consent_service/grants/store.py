@@ -120,7 +120,7 @@ class ReadsRow(Base):
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
     grant_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     data_set: Mapped[str] = mapped_column(String(64), primary_key=True)
-    window_start: Mapped[dt.datetime] = mapped_column(Instant, primary_key=True)
+    window_start: Mapped[dt.datetime] = mapped_column(Instant, primary_key=True, index=True)
     reads: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -18,9 +18,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from consent_service import outbox
 from consent_service.db import Base, writing_to
 from consent_service.grants import service
-from consent_service.grants.model import Status
+from consent_service.grants.model import SINCE_EVER, Status
 from consent_service.grants.offers import OfferRow
-from consent_service.grants.store import RequestRow
+from consent_service.grants.store import ReadsRow, RequestRow
 from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.outbox import DeliveryRow
@@ -83,6 +83,8 @@ ENDED: tuple[Ended, ...] = (
     Ended(SignalRow, SignalRow.created_at, signals.KEPT),
     Ended(DeliveryRow, DeliveryRow.dead_at, outbox.KEPT),
     Ended(OfferRow, OfferRow.expires_at, dt.timedelta(days=30)),
+    # The longest window is a calendar year; one of all time, of a grant for once, has no end.
+    Ended(ReadsRow, ReadsRow.window_start, dt.timedelta(days=367), (ReadsRow.window_start > SINCE_EVER,)),
     # The ledger tells of requests; the rows serve pages that a person may come back to.
     Ended(
         RequestRow,

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, create_engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from consent_service.db import db, writing, writing_to
-from consent_service.grants.model import Status
-from consent_service.grants.store import RequestRow
+from consent_service.grants.model import SINCE_EVER, Status
+from consent_service.grants.store import ReadsRow, RequestRow
 from consent_service.ledger import store as ledger
 from consent_service.ledger.model import Kind
 from consent_service.oauth.store import AuthorizationRow
@@ -118,6 +118,21 @@ def test_used_proofs_sessions_authorizations_and_answered_requests_end_too(both_
     lapse(engine_of(both_worlds), both_worlds.clock.now(), wait=never)
     purge(engine_of(both_worlds), both_worlds.clock.now(), wait=never)
     assert [count(both_worlds, table) for table in tables] == [0, 0, 0, 0]
+
+
+def test_counts_of_windows_that_are_over_end_and_those_of_all_time_stay(both_worlds: World) -> None:
+    token = both_worlds.grant()
+    assert both_worlds.decide(token)["decision"] is True
+    once = {"owner": OWNER, "grant_id": "once", "data_set": "trial_balance", "window_start": SINCE_EVER}
+    with writing_to(engine_of(both_worlds)) as session:
+        session.execute(insert(ReadsRow).values(**once, reads=1))
+    both_worlds.clock.advance(days=366)  # a window of a year could still be counted in
+    purge(engine_of(both_worlds), both_worlds.clock.now(), wait=never)
+    assert count(both_worlds, ReadsRow) == 2
+    both_worlds.clock.advance(days=2)
+    purge(engine_of(both_worlds), both_worlds.clock.now(), wait=never)
+    with Session(engine_of(both_worlds)) as session:
+        assert list(session.scalars(select(ReadsRow.grant_id))) == ["once"]
 
 
 def test_a_code_is_known_for_days_so_that_using_it_twice_ends_what_it_gave(world: World) -> None:
