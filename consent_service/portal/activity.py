@@ -84,7 +84,7 @@ def unusual(row: PayloadRow) -> str:
 @access.signed_in
 def as_csv() -> Response:
     """The same as a table for a spreadsheet (RFC 4180), oldest first."""
-    return _file(_csv_lines(), "text/csv; charset=utf-8", "csv")
+    return _file(_csv_lines(), "text/csv", "csv")
 
 
 @access.signed_in

@@ -57,7 +57,9 @@ def test_everything_can_be_taken_along_and_nothing_of_anybody_else(both_worlds: 
     world.decide(token)
     world.decide(token, data_set="payroll_summary")
     world.clock.advance(seconds=1)
-    lines = list(csv.DictReader(io.StringIO(browser.get("/activity.csv").text)))
+    table = browser.get("/activity.csv")
+    assert table.headers["Content-Type"] == "text/csv; charset=utf-8"
+    lines = list(csv.DictReader(io.StringIO(table.text)))
     assert [one["result"] for one in lines] == ["read", "refused"]
     assert lines[0]["data_set"] == "trial_balance"
     assert lines[0]["grant_id"] == token["grant_id"]
