@@ -58,4 +58,5 @@ def keys_list(*, as_json: bool) -> None:
         click.echo(json.dumps(listed, indent=2))
         return
     for one in listed:
-        click.echo(f"{one['algorithm']}  {one['state']:9}  since {one['signs_from']}  {one['kid']}")
+        signs = "signs" if one["state"] in {"announced", "signing"} else "signed"
+        click.echo(f"{one['algorithm']}  {one['state']:9}  {signs} from {one['signs_from']}  {one['kid']}")

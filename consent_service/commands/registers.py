@@ -26,11 +26,13 @@ MOST = 100_000
 def show(settings: Settings, organisation: str) -> Iterator[str]:
     """What its register says of an organisation, as every worker knows it, and how old that is.
 
-    :raises CommandError: the register knows none
+    :raises CommandError: the register knows none, or there is no register to ask
     """
     identifier, now = identifiers.parse(organisation), SystemClock().now()
     register = registers.of(settings, _engine(settings))
     seen = register.signatories(identifier, now)
+    if seen.extract is None and not register.covers(identifier):
+        raise CommandError(f"the settings name no register that could be asked about {identifier}")
     if seen.extract is None:
         raise CommandError(f"{seen.source} knows no {identifier}")
     extract, euid = seen.extract, identifiers.euid_of(identifier)

@@ -54,6 +54,8 @@ def test_register_show_says_what_it_could_not_read_or_does_not_know(
     assert "can't be reached" in run(environ, "register", "show", "0007:5599980108").output
     assert "could not be read" not in run(environ, "register", "show", "0184:99810106").output
     assert run(environ, "register", "show", "0192:1").exit_code == 2
+    nowhere = {name: value for name, value in environ.items() if "_REGISTER_" not in name}
+    assert "the settings name no register" in run(nowhere, "register", "show", OWNER).output
 
 
 def test_register_check_looks_now_and_suspends(

@@ -326,6 +326,7 @@ def test_keys_are_rotated_listed_and_withdrawn_by_command(database_url: str, tmp
         return done.output
 
     assert [line.split(":")[0] for line in run("rotate").splitlines()] == ["ES256", "PS256", "RS256"]
+    assert all(" signs from " in line for line in run("list").splitlines())
     first = json.loads(run("list", "--json"))
     assert {(one["algorithm"], one["state"]) for one in first} == {(one, "signing") for one in Algorithm}
     assert "is published, and signs from" in run("rotate", "--alg", "ES256")
