@@ -142,6 +142,8 @@ class Pen:
     turn: threading.Lock = field(default_factory=threading.Lock)
     opened: tuple[int, int] | None = None
     """The process that opened the file, and its descriptor: who was forked would share the lock of it."""
+    holder: int | None = None
+    """The thread whose turn it is. One that asked again would wait for itself, and all others for it."""
 
     @classmethod
     def of(cls, engine: Engine) -> Pen:
@@ -151,19 +153,26 @@ class Pen:
 
     @contextmanager
     def held(self) -> Iterator[None]:
+        """Wait for the pen, and hold it.
+
+        :raises RuntimeError: this thread holds it already
+        """
         if self.file is None:
             yield
             return
+        if self.holder == threading.get_ident():
+            raise RuntimeError("a transaction that writes is open in this thread already")
         with self.turn:
             if self.opened is None or self.opened[0] != os.getpid():
                 descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
                 finalize(self, os.close, descriptor)
                 self.opened = os.getpid(), descriptor
-            descriptor = self.opened[1]
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            descriptor, self.holder = self.opened[1], threading.get_ident()
             try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
                 yield
             finally:
+                self.holder = None
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 

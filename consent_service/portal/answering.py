@@ -72,10 +72,11 @@ def answer(request_id: str) -> tuple[str, int] | Response | str:
         return _page(asked, errors, form), 400
     access.confirm(str(terms.owner), asked.party)
     by = access.answering(str(terms.owner))
+    chosen = logins.own(request.form.getlist("organisations"))
     try:
         with writing() as database:
             grant = service.approve(database, request_id, terms, by, now())
-            logins.give(database, request_id, request.form.getlist("organisations"), remember=False)
+            logins.give(database, request_id, chosen, remember=False)
             logins.tell(database, request_id)
     except Refused as refused:
         if refused.step_up:  # a fresh sign-in is all that is missing; then the person is back here

@@ -54,11 +54,12 @@ def login_answer(request_id: str) -> Response | tuple[str, int]:
         filled = LoginAnswer().load({**form, "organisations": request.form.getlist("organisations")})
     except ValidationError:
         return _page(place, {"answer": gettext("Approve or decline.")}), 400
+    chosen = own(filled["organisations"])
     with writing() as database:
         if filled["answer"] == "decline":
             decline(database, request_id, place.who.person_id if place.who else "")
         else:
-            give(database, request_id, filled["organisations"], remember=not filled["ask_again"])
+            give(database, request_id, chosen, remember=not filled["ask_again"])
         tell(database, request_id)
     if place_of_answer(request_id):
         return access.go(url_for("oauth.authorize_return", request_id=request_id))
@@ -133,17 +134,22 @@ def waiting() -> list[dict[str, Any]]:
     ]
 
 
-def give(database: Session, request_id: str, organisations: Sequence[str], *, remember: bool) -> None:
-    """Answer yes, where somebody asks who answers; only organisations of the person are shown.
+def own(organisations: Sequence[str]) -> list[str]:
+    """Those that the person may act for. It may ask a register, so no transaction is open meanwhile."""
+    acts_for = {right.owner for right in access.rights()}
+    return [one for one in dict.fromkeys(organisations) if one in acts_for]
 
+
+def give(database: Session, request_id: str, organisations: Sequence[str], *, remember: bool) -> None:
+    """Answer yes, where somebody asks who answers.
+
+    :param organisations: what to show of those that the person acts for (:func:`own`)
     :raises ServiceError: ``request_closed``
     """
     place = _place(database, request_id)
     if place is None:
         return
-    own = {right.owner for right in access.rights()}
-    chosen = [one for one in dict.fromkeys(organisations) if one in own]
-    if not browser_logins.give(database, place, chosen, now(), remember=remember):
+    if not browser_logins.give(database, place, organisations, now(), remember=remember):
         raise ServiceError("request_closed", gettext("This was answered already."), status=409)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from consent_service.clock import SystemClock
-from consent_service.db import group, lock, writing_to
+from consent_service.db import Pen, group, lock, writing_to
 from consent_service.ledger import append, store
 from consent_service.ledger.checkpoint import unverified
 from consent_service.ledger.model import Kind
@@ -237,3 +237,15 @@ def test_a_halted_log_takes_nothing(both_ledgers: Ledger) -> None:
     with pytest.raises(LedgerHalted):
         both_ledgers.append(number=1)
     assert both_ledgers.sequencer.step() == 0
+
+
+def test_a_thread_that_writes_already_is_refused_a_second_transaction_and_does_not_wait_for_itself(
+    tmp_path: Path,
+) -> None:
+    pen = Pen(tmp_path / "ledger.pen")
+    with pen.held():
+        with pytest.raises(RuntimeError, match="already"), pen.held():
+            pass
+        assert pen.turn.locked(), "the first one goes on"
+    with pen.held():
+        assert pen.turn.locked()

@@ -549,6 +549,19 @@ def test_an_answer_is_brought_back_once(world: World) -> None:
     assert again.status_code == 400
 
 
+def test_an_answer_after_the_hour_of_the_register_s_word_asks_it_before_anything_is_written(
+    both_worlds: World,
+) -> None:
+    world = both_worlds
+    relying = Relying.register(world)
+    browser = world.sign_in()
+    world.clock.advance(minutes=55)
+    page = relying.leave(browser, scope="openid organisations")
+    world.clock.advance(minutes=10)  # asked while a transaction writes, it would wait for itself
+    token = relying.redeem(returned(relying.answer(browser, page, organisations=[OWNER]))["code"]).json
+    assert [one["ID"] for one in relying.userinfo(token).json["organisations"]] == [OWNER]
+
+
 def test_a_refresh_that_asks_for_fewer_scopes_gets_a_token_with_no_more(world: World) -> None:
     """RFC 6749 section 6; the next refresh token has the scopes of the one before."""
     relying = Relying.register(world)
