@@ -182,6 +182,8 @@ def _own(session: Session, owner: str, grant_id: str, now: dt.datetime) -> Grant
 
 
 def _changed(grant: Grant) -> ServiceError:
+    if grant.status not in {Status.ACTIVE, Status.SUSPENDED}:
+        return ServiceError("grant_ended", "This grant has ended already.", status=409)
     return ServiceError(
         "grant_changed",
         "The grant has changed meanwhile, so nothing was done. Look at it again.",

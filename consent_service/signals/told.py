@@ -23,7 +23,8 @@ class GrantChange:
 
     status: Status | None
     """None where the grant stays as it is."""
-    initiating_entity: str
+    initiating_entity: str | None
+    """None where the entry alone does not tell: owners, operators and registers all let grants rest."""
     reason: str
 
 
@@ -33,8 +34,8 @@ GRANT_CHANGES: dict[Kind, GrantChange] = {
     ),
     Kind.GRANT_ACTIVATED: GrantChange(Status.ACTIVE, "user", "The grant is in force."),
     Kind.OBJECTION_RAISED: GrantChange(None, "user", "The owner objects to access by law."),
-    Kind.GRANT_SUSPENDED: GrantChange(Status.SUSPENDED, "admin", "The grant is suspended."),
-    Kind.GRANT_RESUMED: GrantChange(Status.ACTIVE, "admin", "The grant is in force again."),
+    Kind.GRANT_SUSPENDED: GrantChange(Status.SUSPENDED, None, "The grant is suspended."),
+    Kind.GRANT_RESUMED: GrantChange(Status.ACTIVE, None, "The grant is in force again."),
     Kind.GRANT_REVOKED: GrantChange(Status.REVOKED, "user", "The owner took the grant back."),
     Kind.GRANT_AMENDED: GrantChange(Status.ACTIVE, "user", "The owner agreed to other terms."),
     Kind.GRANT_TERMINATED: GrantChange(Status.TERMINATED, "system", "The party handed the grant back."),
@@ -103,10 +104,7 @@ def of_occurrence(
         yield one.client_id, event
 
 
-def _common(entity: str, reason: str, when: dt.datetime) -> dict[str, Any]:
+def _common(entity: str | None, reason: str, when: dt.datetime) -> dict[str, Any]:
     """CAEP section 2; ``reason_admin`` is never empty (CAEP interop sections 3.1 and 3.2)."""
-    return {
-        "event_timestamp": int(when.timestamp()),
-        "initiating_entity": entity,
-        "reason_admin": {"en": reason},
-    }
+    began = {"initiating_entity": entity} if entity else {}
+    return {"event_timestamp": int(when.timestamp()), **began, "reason_admin": {"en": reason}}

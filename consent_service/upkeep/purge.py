@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Engine, delete, exists, func, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from consent_service import outbox
@@ -20,7 +20,7 @@ from consent_service.db import Base, writing_to
 from consent_service.grants import service
 from consent_service.grants.model import SINCE_EVER, Status
 from consent_service.grants.offers import OfferRow
-from consent_service.grants.store import ReadsRow, RequestRow
+from consent_service.grants.store import GrantRow, ReadsRow, RequestRow
 from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.outbox import DeliveryRow
@@ -63,7 +63,7 @@ class Ended:
 UNANSWERED = (Status.REQUESTED, Status.OPEN)
 LAPSED_AFTER = dt.timedelta(minutes=5)
 LAPSED_AT_ONCE = 100
-ANSWERED = (Status.ACTIVE, Status.DECLINED, Status.LAPSED)
+OVER = (Status.REVOKED, Status.EXPIRED, Status.EXHAUSTED, Status.TERMINATED)
 ENDED: tuple[Ended, ...] = (
     # A status list gives no place of its own twice, so its tokens stay until it has ended too.
     Ended(TokenRow, TokenRow.expires_at, dt.timedelta(minutes=30)),
@@ -91,7 +91,11 @@ ENDED: tuple[Ended, ...] = (
         RequestRow.expires_at,
         dt.timedelta(days=30),
         (
-            RequestRow.status.in_(ANSWERED),
+            # What was asked for is the most that its owner can give again, while the grant lives.
+            or_(
+                RequestRow.status.in_((Status.DECLINED, Status.LAPSED)),
+                exists().where(GrantRow.grant_id == RequestRow.grant_id, GrantRow.status.in_(OVER)),
+            ),
             ~exists().where(AuthorizationRow.request_id == RequestRow.request_id),
         ),
     ),

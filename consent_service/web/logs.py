@@ -29,6 +29,7 @@ LOGGED = frozenset(
         "port",
         "workers",
         "peer",
+        "job",
     }
 )
 

@@ -290,4 +290,4 @@ def test_a_word_by_phone_is_recorded_as_such_and_true_at_the_next_read(both_worl
     assert "the operator, at your word by phone" in page
     again = CliRunner().invoke(main, command, env=environ)
     assert again.exit_code == 2
-    assert "has changed meanwhile" in again.output
+    assert "has ended already" in again.output

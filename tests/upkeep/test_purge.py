@@ -110,7 +110,8 @@ def test_a_token_stays_until_its_status_list_has_ended_too(world: World) -> None
 
 
 def test_used_proofs_sessions_authorizations_and_answered_requests_end_too(both_worlds: World) -> None:
-    both_worlds.grant()
+    token = both_worlds.grant()
+    both_worlds.revoke(both_worlds.sign_in(), token["grant_id"])
     both_worlds.bank.push()
     tables = (UsedRow, SessionRow, AuthorizationRow, RequestRow)
     assert all(count(both_worlds, table) for table in tables)
@@ -118,6 +119,14 @@ def test_used_proofs_sessions_authorizations_and_answered_requests_end_too(both_
     lapse(engine_of(both_worlds), both_worlds.clock.now(), wait=never)
     purge(engine_of(both_worlds), both_worlds.clock.now(), wait=never)
     assert [count(both_worlds, table) for table in tables] == [0, 0, 0, 0]
+
+
+def test_what_was_asked_for_is_known_while_its_grant_lives(both_worlds: World) -> None:
+    """Or an owner who gave less could not give all of it again."""
+    both_worlds.grant()
+    both_worlds.clock.advance(days=31)
+    purge(engine_of(both_worlds), both_worlds.clock.now(), wait=never)
+    assert count(both_worlds, RequestRow) == 1
 
 
 def test_counts_of_windows_that_are_over_end_and_those_of_all_time_stay(both_worlds: World) -> None:
