@@ -55,6 +55,8 @@ def test_the_owners_way_in_another_language(
     expect(page.locator("html")).to_have_attribute("lang", "en")
     page.click(f'footer button[value="{language}"]')
     expect(page.locator("html")).to_have_attribute("lang", language)
+    page.click('footer button[value="en"]')  # the choice is the person's, and others sign in as them
+    expect(page.locator("html")).to_have_attribute("lang", "en")
     context.close()
 
 

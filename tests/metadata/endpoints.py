@@ -153,7 +153,7 @@ def with_certificate(world: World, web: Any, method: AuthMethod, at: str, shown:
 
 def auth_methods(at: str) -> Row:
     """Each method authenticates at this endpoint."""
-    others = (*AuthMethod, "none", "client_secret_jwt", "attest_jwt_client_auth")
+    others = (*AuthMethod, "none", "client_secret_jwt", "attest_jwt_client_auth", "Bearer", "DPoP")
 
     def probe(world: World, value: Any) -> None:
         only(value, others, lambda method: _authenticates(world, method, at))
@@ -176,12 +176,24 @@ def _authenticates(world: World, method: str, at: str) -> bool:
     if method in {"tls_client_auth", "self_signed_tls_client_auth"}:
         shown = issue(by=world.app.extensions["authority"]) if method == "tls_client_auth" else CERTIFICATE
         return error_of(with_certificate(world, world.app.test_client(), AuthMethod(method), at, shown)) == ""
+    if method in {"Bearer", "DPoP"}:  # an access token in the place of a client's own means (RFC 7662)
+        return _by_token(world, method, at)
     if method == "none":
         form = {**CREDENTIALS, "token": "x", "client_id": world.bank.client_id}
         return error_of(world.app.test_client().post(at, data=form)) != "invalid_client"
     assert method not in {one.value for one in AuthMethod}
     document = asked(token_endpoint_auth_method=method)
     return register(world, invited(world), document).status_code == 201
+
+
+def _by_token(world: World, scheme: str, at: str) -> bool:
+    form = {**CREDENTIALS, "scope": "introspection"}
+    token = world.bank.post("/oauth/token", form, dpop=scheme == "DPoP").json["access_token"]
+    headers = {"Authorization": f"{scheme} {token}"}
+    if scheme == "DPoP":
+        headers["DPoP"] = world.bank.dpop.proof("POST", ISSUER + at, world.clock.now(), token)
+    asked_with = {**CREDENTIALS, "token": "x"}
+    return error_of(world.app.test_client().post(at, data=asked_with, headers=headers)) == ""
 
 
 def auth_algorithms(at: str) -> Row:

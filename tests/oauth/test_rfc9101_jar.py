@@ -296,7 +296,7 @@ def test_a_backchannel_request_must_have_six_claims(world: World, missing: str |
 
 def test_the_metadata_say_what_is_taken(world: World) -> None:
     said = world.app.test_client().get("/.well-known/oauth-authorization-server").json
-    assert said["request_object_signing_alg_values_supported"] == ["PS256", "ES256", "EdDSA"]
+    assert said["request_object_signing_alg_values_supported"] == ["PS256", "ES256", "EdDSA", "RS256"]
     assert said["request_parameter_supported"] is False
     assert said["request_uri_parameter_supported"] is False
     assert said["require_signed_request_object"] is False

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, event
 from werkzeug.test import TestResponse
@@ -33,25 +35,52 @@ def world(
         yield on_postgresql
 
 
+@contextmanager
+def before_each(world: World, call: Callable[[str], None]) -> Iterator[None]:
+    """Call with each statement before the driver gets it: some of them never pass through SQLAlchemy."""
+
+    class Heard(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+            call(str(query))
+            return super().execute(query, *arguments, **options)
+
+        def executemany(self, query: Any, *arguments: Any, **options: Any) -> None:
+            call(str(query))
+            super().executemany(query, *arguments, **options)
+
+    def checked_out(connection: Any, *_arguments: Any) -> None:
+        connection.cursor_factory = Heard
+        heard.append(connection)
+
+    heard: list[Any] = []
+    with world.app.app_context():
+        db.session.remove()
+        engine: Engine = db.engine
+    event.listen(engine, "checkout", checked_out)
+    try:
+        yield
+    finally:
+        event.remove(engine, "checkout", checked_out)
+        for connection in heard:
+            connection.cursor_factory = psycopg.Cursor
+
+
 def at_once(world: World, call: Callable[[], TestResponse]) -> list[TestResponse]:
     """Two calls that have both read what they use up before either does so."""
     both, answers = threading.Barrier(2, timeout=AT_MOST), list[TestResponse]()
     waited = threading.local()
 
-    def meet(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def meet(statement: str) -> None:
         if statement.startswith(USES_UP) and not getattr(waited, "once", False):
             waited.once = True
             both.wait()
 
-    with world.app.app_context():
-        engine: Engine = db.engine
-    event.listen(engine, "before_cursor_execute", meet)
     threads = [threading.Thread(target=lambda: answers.append(call())) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    event.remove(engine, "before_cursor_execute", meet)
+    with before_each(world, meet):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert sorted(answer.status_code for answer in answers) == [200, 400]
     return sorted(answers, key=lambda answer: answer.status_code)
 
@@ -80,18 +109,13 @@ def revoked_meanwhile(world: World, give: Callable[[], TestResponse], token: str
     revoking = threading.Thread(target=lambda: world.bank.post("/oauth/revoke", {"token": token}))
     me = threading.get_ident()
 
-    def pause(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def pause(statement: str) -> None:
         if statement.startswith(GIVES) and threading.get_ident() == me and not revoking.ident:
             revoking.start()
             revoking.join(2)  # it is through by now, or waits for us
 
-    with world.app.app_context():
-        engine: Engine = db.engine
-    event.listen(engine, "before_cursor_execute", pause)
-    try:
+    with before_each(world, pause):
         answer = give()
-    finally:
-        event.remove(engine, "before_cursor_execute", pause)
     revoking.join()
     return answer
 
