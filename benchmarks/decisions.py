@@ -45,20 +45,8 @@ from consent_service.web.current import current, now
 from tests import postgresql
 
 ROUNDS, MANY = 400, 100
-BANK, ERP, PLACE = "bank", "erp", "https://erp.example.no/api"
+BANK, ERP, PLACE = "bank", "erp", population.PLACE
 BANK_ORGANISATION, ERP_ORGANISATION = "0192:310041238", "0192:310052345"
-TERMS: dict[str, Any] = {
-    "type": "business_data",
-    "purpose": "credit_assessment",
-    "datatypes": ["financial_statement", "trial_balance"],
-    "actions": ["read"],
-    "locations": [PLACE],
-    "period": {"from": "2024-01-01", "to": "2025-12-31"},
-    "access": {"mode": "standing", "valid_until": "2027-06-01T00:00:00Z"},
-    "retention": "P90D",
-    "onward_sharing": [],
-    "legal_basis": "consent",
-}
 
 
 def each(work: Callable[[], object], rounds: int = ROUNDS, of: int = 1) -> str:
@@ -159,7 +147,7 @@ def prepared(server: str | None, size: int) -> Iterator[dict[str, str]]:
         with writing_to(made) as session:
             erp = Registration(ClientRole.HOLDER, ERP, ERP_ORGANISATION, public, (), [PLACE], ERP)
             parties.register(session, erp, moment)
-        population.fill(made, size, (BANK, BANK_ORGANISATION), TERMS)
+        population.fill(made, size, (BANK, BANK_ORGANISATION), population.TERMS)
         made.dispose()
         yield environ
 

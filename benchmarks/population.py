@@ -7,10 +7,25 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 from sqlalchemy import Engine
 
+PLACE = "https://erp.example.no/api"
+TERMS: dict[str, Any] = {
+    "type": "business_data",
+    "purpose": "credit_assessment",
+    "datatypes": ["financial_statement", "trial_balance"],
+    "actions": ["read"],
+    "locations": [PLACE],
+    "period": {"from": "2024-01-01", "to": "2025-12-31"},
+    "access": {"mode": "standing", "valid_until": "2027-06-01T00:00:00Z"},
+    "retention": "P90D",
+    "onward_sharing": [],
+    "legal_basis": "consent",
+}
+"""What is granted: a credit check, as a party asks for it, but for whose data it is."""
 EACH = 10
 """Grants of one owner."""
 COLUMNS = "owner, grant_id, version, party, client_id, terms, status, reason, created_at, entry_id, given_at"

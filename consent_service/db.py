@@ -12,18 +12,15 @@ is there already (``BEGIN IMMEDIATE``); on PostgreSQL it is an advisory lock by 
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import hashlib
-import os
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
-from weakref import WeakKeyDictionary, finalize
+from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -45,6 +42,7 @@ from sqlalchemy.exc import InvalidRequestError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from consent_service.pen import pen
 from consent_service.prepared import keep_driver
 
 T = TypeVar("T")
@@ -130,52 +128,6 @@ def _begin_sqlite(connection: Connection) -> None:
             raise OperationalError("BEGIN", None, error) from error
 
 
-@dataclass
-class Pen:
-    """Whose turn it is to write: one thread of one process at a time on SQLite.
-
-    SQLite's own waiting is polling with growing pauses, in which a waiter can starve; a
-    lock on a file beside the database wakes the next one at once, and ends with its holder.
-    """
-
-    file: Path | None
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    opened: tuple[int, int] | None = None
-    """The process that opened the file, and its descriptor: who was forked would share the lock of it."""
-    holder: int | None = None
-    """The thread whose turn it is. One that asked again would wait for itself, and all others for it."""
-
-    @classmethod
-    def of(cls, engine: Engine) -> Pen:
-        """The pen of an engine; one that is free for all where the database has many writers."""
-        name = engine.url.database if engine.dialect.name == "sqlite" else None
-        return cls(Path(f"{name}.pen") if name and name != ":memory:" else None)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Wait for the pen, and hold it.
-
-        :raises RuntimeError: this thread holds it already
-        """
-        if self.file is None:
-            yield
-            return
-        if self.holder == threading.get_ident():
-            raise RuntimeError("a transaction that writes is open in this thread already")
-        with self.turn:
-            if self.opened is None or self.opened[0] != os.getpid():
-                descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-                finalize(self, os.close, descriptor)
-                self.opened = os.getpid(), descriptor
-            descriptor, self.holder = self.opened[1], threading.get_ident()
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                yield
-            finally:
-                self.holder = None
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
 _before_commit: list[Callable[[Session], None]] = []
 
 
@@ -185,14 +137,7 @@ def before_commit(do: Callable[[Session], None]) -> None:
     event.listen(Session, "before_commit", do)
 
 
-_pens: WeakKeyDictionary[Engine, Pen] = WeakKeyDictionary()
 _groups: WeakKeyDictionary[Engine, Group] = WeakKeyDictionary()
-
-
-def pen(engine: Engine) -> Pen:
-    """The one pen of an engine."""
-    found = _pens.get(engine)
-    return found if found is not None else _pens.setdefault(engine, Pen.of(engine))
 
 
 @contextmanager

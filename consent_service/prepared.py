@@ -11,11 +11,12 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ARRAY,
     JSON,
+    ClauseElement,
     ColumnElement,
     Connection,
     Dialect,
@@ -124,7 +125,8 @@ class _Made:
 
     @classmethod
     def of(cls, statement: Executable, columns: Sequence[str], dialect: Dialect) -> _Made:
-        compiled: Any = statement.compile(dialect=dialect, column_keys=columns or None)  # type: ignore[attr-defined]
+        compiles = cast("ClauseElement", statement)
+        compiled: Any = compiles.compile(dialect=dialect, column_keys=columns or None)
         binds: dict[str, Any] = {name: bind for bind, name in compiled.bind_names.items()}
         written = {
             name: lru_cache(maxsize=64)(process) if bind.type.python_type is dt.datetime else process

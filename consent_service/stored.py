@@ -12,13 +12,23 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 import orjson
-from sqlalchemy import ColumnElement, Dialect, Executable, select
+from sqlalchemy import ColumnElement, CursorResult, Dialect, Executable, Result, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from consent_service.prepared import Prepared, Row
 
 T = TypeVar("T")
+
+
+def table(mapped: type[Any]) -> Table:
+    """The table of a mapped class, as the table that it is."""
+    return cast("Table", mapped.__table__)
+
+
+def rows_changed(done: Result[Any]) -> int:
+    """How many rows an update or a delete changed, as the driver counts them."""
+    return int(cast("CursorResult[Any]", done).rowcount)
 
 
 def insert_once(table: Any, *columns: str) -> Prepared:
@@ -50,10 +60,11 @@ class Rows(Generic[T]):
     """
 
     def __init__(self, mapped: type[T], *where: ColumnElement[bool], order_by: Any = None) -> None:
-        query = select(mapped.__table__).where(*where)  # type: ignore[attr-defined]
+        of = table(mapped)
+        query = select(of).where(*where)
         self._query = query if order_by is None else query.order_by(order_by)
         self._prepared = Prepared(self._query)
-        self._columns = list(mapped.__table__.columns)  # type: ignore[attr-defined]
+        self._columns = list(of.columns)
         names = [column.name for column in self._columns]
         self._row = namedtuple(mapped.__name__, names)  # type: ignore[misc]  # noqa: PYI024  (known at run time)
         self._read: dict[str, list[tuple[int, Callable[[Any], Any]]]] = {}

@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import ECAlgorithm
 
+from benchmarks import population
+
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ASSERTION_LIFE = 1800  # seconds: they are made before the run, and each is sent once
-REDIRECT, PLACE = "https://bank.example.no/cb", "https://erp.example.no/api"
+REDIRECT, PLACE = "https://bank.example.no/cb", population.PLACE
 BANK, ERP = "bank", "erp"
 
 
@@ -95,19 +97,7 @@ class Side:
 
 def details(owner: str) -> str:
     """What the bank asks for: a credit check (RFC 9396)."""
-    asked = {
-        "type": "business_data",
-        "owner": {"authority": "iso6523-actorid-upis", "ID": owner},
-        "purpose": "credit_assessment",
-        "datatypes": ["financial_statement", "trial_balance"],
-        "actions": ["read"],
-        "locations": [PLACE],
-        "period": {"from": "2024-01-01", "to": "2025-12-31"},
-        "access": {"mode": "standing", "valid_until": "2027-06-01T00:00:00Z"},
-        "retention": "P90D",
-        "onward_sharing": [],
-        "legal_basis": "consent",
-    }
+    asked = population.TERMS | {"owner": {"authority": "iso6523-actorid-upis", "ID": owner}}
     return json.dumps([asked])
 
 

@@ -251,9 +251,21 @@ class EachOnce(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def read_yaml(path: Path) -> Any:
+    """A file of a policy directory, in which no key stands twice.
+
+    :raises OSError, ValueError, yaml.YAMLError: it can't be read
+    """
+    loader = EachOnce(path.read_text("utf-8"))
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a CSafeLoader)
+        document = read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise CatalogueError(f"{path.name} can't be read: {error}") from error
     if not isinstance(document, Mapping):

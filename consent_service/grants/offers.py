@@ -27,6 +27,7 @@ from consent_service.ledger import append as ledger
 from consent_service.ledger.model import Kind
 from consent_service.registry import parties, watch
 from consent_service.registry.model import Client, ClientRole
+from consent_service.stored import rows_changed
 
 LIFE = dt.timedelta(days=14)
 
@@ -170,7 +171,7 @@ def _end(session: Session, owner: str, offer_id: str, now: dt.datetime, **change
         .values(ended_at=now, **changes)
         .execution_options(synchronize_session=False)
     )
-    return bool(ended.rowcount)  # type: ignore[attr-defined]
+    return bool(rows_changed(ended))
 
 
 def _offer(row: OfferRow) -> Offer:

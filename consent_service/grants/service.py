@@ -30,8 +30,8 @@ from consent_service.grants.model import (
     Terms,
     check_transition,
     terms_to_json,
-    window_of,
 )
+from consent_service.grants.windows import window_of
 from consent_service.ledger import append as ledger
 from consent_service.ledger import store as entries
 from consent_service.ledger.model import Kind

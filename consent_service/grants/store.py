@@ -32,12 +32,12 @@ from consent_service.grants.model import (
     Grant,
     Request,
     Status,
-    counted_as,
     terms_from_json,
     terms_to_json,
 )
+from consent_service.grants.windows import counted_as
 from consent_service.prepared import LISTED, Prepared, among
-from consent_service.stored import Rows
+from consent_service.stored import Rows, rows_changed, table
 
 
 class RequestRow(Base):
@@ -161,7 +161,7 @@ def move_request(session: Session, now: Request, then: Status, **changes: Any) -
         .values(status=then, **changes)
         .execution_options(synchronize_session=False)
     )
-    return bool(moved.rowcount)  # type: ignore[attr-defined]
+    return bool(rows_changed(moved))
 
 
 def answered_request(session: Session, owner: str, grant_id: str) -> Request | None:
@@ -210,7 +210,7 @@ def add_version(session: Session, grant: Grant) -> None:
 
 
 # On the path of every decision: plain statements, made once, without the object mapper's share.
-_GRANT, _READS = GrantRow.__table__, ReadsRow.__table__
+_GRANT, _READS = table(GrantRow), table(ReadsRow)
 _OF_GRANT = (_GRANT.c.owner == bindparam("owner"), _GRANT.c.grant_id == bindparam("grant_id"))
 _LATEST = Prepared(
     select(_GRANT.c.version, _GRANT.c.entry_id).where(*_OF_GRANT).order_by(_GRANT.c.version.desc()).limit(1)
@@ -232,7 +232,7 @@ _COUNTER = (
     _READS.c.window_start == bindparam("b_window_start"),
 )
 _COUNTED = Prepared(select(_READS.c.reads).where(*_COUNTER))
-_COUNT = Prepared(update(_READS).where(*_COUNTER).values(reads=_READS.c.reads + 1))  # type: ignore[arg-type]
+_COUNT = Prepared(update(_READS).where(*_COUNTER).values(reads=_READS.c.reads + 1))
 
 
 def current(session: Session, owner: str, grant_id: str) -> Grant | None:

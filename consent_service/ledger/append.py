@@ -20,16 +20,17 @@ from consent_service.db import before_commit, lock
 from consent_service.ledger.model import SALT_BYTES, Entry, Kind, canonical, commit
 from consent_service.ledger.store import NO_OWNER, EpochRow, PayloadRow, PendingRow, check_running
 from consent_service.prepared import Prepared
+from consent_service.stored import table
 
 REGISTRY = "registry"
 """Held by whoever changes who takes part; shared by every decision."""
 _ROWS = "ledger_rows"
-_PENDING = Prepared(insert(PendingRow.__table__).inline(), "entry_id", "body")  # type: ignore[arg-type]
+_PENDING = Prepared(insert(table(PendingRow)).inline(), "entry_id", "body")
 _PAYLOADS = Prepared(
-    insert(PayloadRow.__table__),  # type: ignore[arg-type]
+    insert(table(PayloadRow)),
     *("owner", "time", "entry_id", "kind", "grant_id", "salt", "body"),
 )
-_NEXT_EPOCH = update(EpochRow.__table__).values(epoch=EpochRow.__table__.c.epoch + 1)  # type: ignore[arg-type]
+_NEXT_EPOCH = update(table(EpochRow)).values(epoch=table(EpochRow).c.epoch + 1)
 
 
 def of_owner(owner: str) -> str:

@@ -29,6 +29,7 @@ from consent_service.ledger.tiles import grow, over
 from consent_service.ledger.watch import Watch
 from consent_service.ledger.witness import Witnesses
 from consent_service.prepared import Prepared
+from consent_service.stored import table
 
 LOCK = "ledger-sequencer"
 MOST_AT_ONCE = 4096  # entries in one step: bounds how long others wait for the pen
@@ -36,17 +37,17 @@ INTERVAL = 0.2  # seconds between looks; an entry stands in the tree within a se
 GRACE = 10  # looks before another's unpublished checkpoint is taken over
 
 
-_PENDING, _HEADS, _TILE = PendingRow.__table__, HeadRow.__table__, TileRow.__table__
+_PENDING, _HEADS, _TILE = table(PendingRow), table(HeadRow), table(TileRow)
 _OLDEST = select(_PENDING.c.arrival).order_by(_PENDING.c.arrival).limit(bindparam("most"))
 _TAKEN = Prepared(
-    delete(_PENDING)  # type: ignore[arg-type]
+    delete(_PENDING)
     .where(_PENDING.c.arrival.in_(_OLDEST))
     .returning(_PENDING.c.arrival, _PENDING.c.entry_id, _PENDING.c.body)
 )
-_ENTRIES = Prepared(insert(EntryRow.__table__), "index", "entry_id", "body")  # type: ignore[arg-type]
-_TILES = Prepared(insert(_TILE), "level", "index", "hashes")  # type: ignore[arg-type]
+_ENTRIES = Prepared(insert(table(EntryRow)), "index", "entry_id", "body")
+_TILES = Prepared(insert(_TILE), "level", "index", "hashes")
 _NARROWER = Prepared(
-    delete(_TILE).where(_TILE.c.level == bindparam("level"), _TILE.c["index"] == bindparam("index")),  # type: ignore[arg-type]
+    delete(_TILE).where(_TILE.c.level == bindparam("level"), _TILE.c["index"] == bindparam("index")),
     *("level", "index"),
 )
 
@@ -81,7 +82,7 @@ def sequence(session: Session, signer: NoteSigner, *, publish: bool = True) -> i
         put_tiles(session, changed)
     note = str(Checkpoint(signer.name, size, root).sign(signer))
     values = {"size": size, "root": root, "checkpoint": note} | ({"published": note} if publish else {})
-    session.connection().execute(update(_HEADS).where(_HEADS.c.id == HEAD).values(**values))  # type: ignore[arg-type]
+    session.connection().execute(update(_HEADS).where(_HEADS.c.id == HEAD).values(**values))
     return len(entries)
 
 

@@ -6,9 +6,11 @@ is the same, since a grant's id is no secret.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from sqlalchemy.orm import Session
 
 from consent_service.clock import rfc3339
@@ -28,6 +30,18 @@ from consent_service.web.certificate import called_at, presented_thumbprint
 from consent_service.web.current import current, now
 
 PARTIES = frozenset({ClientRole.PARTY})
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put this file's routes on the authorisation server's blueprint."""
+    for rule, method, endpoint, call in (
+        ("/oauth/grants/<named>", "GET", "query_grant", query),
+        ("/oauth/grants/<named>", "DELETE", "revoke_grant", revoke),
+        ("/oauth/grants/<named>/receipt", "GET", "grant_receipt", receipt),
+        ("/oauth/offers/<named>", "GET", "offer", offer),
+        ("/oauth/offers/<named>", "POST", "take_offer", take),
+    ):
+        blueprint.add_url_rule(rule, endpoint, partial(answered, call), methods=[method])
 
 
 def query(grant_id: str) -> Response:
@@ -82,11 +96,11 @@ def revoke(grant_id: str) -> Response:
     return _answer(204) if found else _unknown()
 
 
-def answered(call: Any, grant_id: str) -> Response:
+def answered(call: Callable[[str], Response], named: str) -> Response:
     """Run one call; errors are those of RFC 6750 section 3.1."""
     try:
         floods.by_bearer(callers.identify(reading(), _shown(), now()).client.client_id)
-        return call(grant_id)  # type: ignore[no-any-return]
+        return call(named)
     except TooMany as error:
         return error_response(error)
     except Unauthenticated as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
@@ -98,7 +98,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         :raises ServiceError: ``insufficient_scope``, 403
         """
         if not shows_token():
-            return super().authenticate_endpoint_client(request)  # type: ignore[no-any-return]
+            return cast("OAuthClient", super().authenticate_endpoint_client(request))
         if not {"client_assertion", "client_secret", "client_id"}.isdisjoint(http.form):
             raise InvalidRequestError("an access token and a client's credentials exclude each other")
         settings, moment, seen = current(Settings), now(), current(Remembered).seen(session())
@@ -114,8 +114,9 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         callers.prove(session(), known, shown, moment)
         check_caller(known, settings.issuer)
         seen.remember(issued.digest(shown.token), known)
-        request.client = OAuthClient(known.client)
-        return request.client  # type: ignore[no-any-return]
+        asking = OAuthClient(known.client)
+        request.client = asking
+        return asking
 
     def check_params(self, request: Any, _client: OAuthClient) -> None:
         """RFC 7662 section 2.1: token is required; a hint that is not known is ignored."""

@@ -116,29 +116,7 @@ def sign_out() -> BaseResponse:
     return logout.begin()
 
 
-@blueprint.get("/oauth/grants/<grant_id>")
-def query_grant(grant_id: str) -> Response:
-    return grants_api.answered(grants_api.query, grant_id)
-
-
-@blueprint.get("/oauth/grants/<grant_id>/receipt")
-def grant_receipt(grant_id: str) -> Response:
-    return grants_api.answered(grants_api.receipt, grant_id)
-
-
-@blueprint.get("/oauth/offers/<code>")
-def offer(code: str) -> Response:
-    return grants_api.answered(grants_api.offer, code)
-
-
-@blueprint.post("/oauth/offers/<code>")
-def take_offer(code: str) -> Response:
-    return grants_api.answered(grants_api.take, code)
-
-
-@blueprint.delete("/oauth/grants/<grant_id>")
-def revoke_grant(grant_id: str) -> Response:
-    return grants_api.answered(grants_api.revoke, grant_id)
+grants_api.add_routes(blueprint)
 
 
 @blueprint.get("/api/v1/authorization-details-types")

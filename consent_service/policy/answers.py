@@ -12,7 +12,8 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from consent_service.clock import rfc3339
-from consent_service.grants.model import Grant, window_end
+from consent_service.grants.model import Grant
+from consent_service.grants.windows import window_end
 from consent_service.policy.engine import NO_GRANT
 from consent_service.policy.model import Decision, Reason
 from consent_service.policy.service import Answer

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from consent_service.grants.catalogue import EachOnce
+from consent_service.grants.catalogue import read_yaml
 from consent_service.grants.model import Grant, Status, terms_from_json
 from consent_service.grants.proposal import Proposal
 from consent_service.policy.choice import Rules
@@ -62,7 +62,7 @@ def load(directory: Path) -> list[Case]:
     cases: list[Case] = []
     for path in sorted((directory / FOLDER).glob("*.yaml")):
         try:
-            document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a CSafeLoader)
+            document = read_yaml(path)
             defaults, given = document.get("defaults", {}), document["cases"]
             if not isinstance(given, list):
                 raise TypeError("cases is no list")

@@ -11,15 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from consent_service.grants.model import (
-    SINCE_EVER,
-    Grant,
-    InvalidTransition,
-    Status,
-    counted_as,
-    terms_from_json,
-    window_of,
-)
+from consent_service.grants.model import Grant, InvalidTransition, Status, terms_from_json
+from consent_service.grants.windows import SINCE_EVER, counted_as, window_of
 from consent_service.ledger.model import Kind
 from consent_service.policy.choice import Rules, holder_facts, newest_first
 from consent_service.policy.memo import Memo

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from consent_service.grants.catalogue import EachOnce
+from consent_service.grants.catalogue import read_yaml
 
 FOLDER, FALLBACK = "texts", "en"
 MENDS = {
@@ -44,7 +44,7 @@ class Texts:
         found: dict[str, dict[str, str]] = {}
         for path in sorted((directory / FOLDER).glob("*.yaml")):
             try:
-                document = yaml.load(path.read_text("utf-8"), EachOnce)  # noqa: S506  (a CSafeLoader)
+                document = read_yaml(path)
                 said = {str(name): " ".join(str(text).split()) for name, text in document.items()}
             except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
                 raise ValueError(f"{path.name} must be a mapping of policy ids to texts") from error

@@ -18,8 +18,9 @@ from consent_service.config import Settings
 from consent_service.db import reading, writing
 from consent_service.errors import ServiceError
 from consent_service.grants import register_events, store
-from consent_service.grants.model import SINCE_EVER, Grant
+from consent_service.grants.model import Grant
 from consent_service.grants.service import Answering
+from consent_service.grants.windows import SINCE_EVER
 from consent_service.portal import words
 from consent_service.registry import identifiers, people, sessions, watch
 from consent_service.registry.login_rules import KNOWN_METHODS, SIGN_INS

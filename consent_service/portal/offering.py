@@ -109,7 +109,7 @@ def link_page(code: str) -> str:
         raise ServiceError(
             "unknown_offer", gettext("There is no such offer, or it can't be taken any more."), status=404
         )
-    take = f"{current(Settings).issuer}{url_for('oauth.take_offer', code=code)}"
+    take = f"{current(Settings).issuer}{url_for('oauth.take_offer', named=code)}"
     return render_template("offer_link.html", offer=_shown(found), take=take)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
+from consent_service.stored import rows_changed
 
 
 class AcquaintanceRow(Base):
@@ -27,7 +28,7 @@ def note(session: Session, person_id: str, client_id: str, subject: str, now: dt
     """A client learned who a person is: it was given an ID token or answered at userinfo."""
     known = AcquaintanceRow.person_id == person_id, AcquaintanceRow.client_id == client_id
     values = {"subject": subject, "last_at": now}
-    if session.execute(update(AcquaintanceRow).where(*known).values(**values)).rowcount:  # type: ignore[attr-defined]
+    if rows_changed(session.execute(update(AcquaintanceRow).where(*known).values(**values))):
         return
     try:
         with session.begin_nested():

@@ -18,6 +18,7 @@ from consent_service.prepared import Prepared
 from consent_service.registry.logins import LoginRow, LoginStatus
 from consent_service.registry.tokens import digest
 from consent_service.sealing import Seal
+from consent_service.stored import rows_changed
 
 USE = "backchannel-ping"
 KEPT = dt.timedelta(days=1)
@@ -108,7 +109,7 @@ def may_poll(session: Session, row: BackchannelRow, now: dt.datetime) -> bool:
         .where(this, BackchannelRow.next_poll_at <= now)
         .values(next_poll_at=now + pause)
     )
-    if in_time.rowcount:  # type: ignore[attr-defined]
+    if rows_changed(in_time):
         return True
     slower = row.interval + SLOWER
     after = now + dt.timedelta(seconds=slower)
@@ -123,7 +124,7 @@ def use(session: Session, row: BackchannelRow, now: dt.datetime) -> bool:
         .where(BackchannelRow.request_id == row.request_id, BackchannelRow.used_at.is_(None))
         .values(used_at=now)
     )
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return bool(rows_changed(changed))
 
 
 def tell(session: Session, secret_key: str, request_id: str, now: dt.datetime) -> None:
@@ -140,7 +141,7 @@ def tell(session: Session, secret_key: str, request_id: str, now: dt.datetime) -
         .where(BackchannelRow.request_id == request_id, BackchannelRow.sealed_ping.is_not(None))
         .values(sealed_ping=None)
     )
-    if not taken.rowcount:  # type: ignore[attr-defined]
+    if not rows_changed(taken):
         return
     auth_req_id, token = json.loads(Seal(secret_key, USE).open(sealed))
     outbox.enqueue(

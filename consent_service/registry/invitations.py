@@ -21,6 +21,7 @@ from consent_service.errors import ServiceError
 from consent_service.registry import identifiers
 from consent_service.registry.model import ClientRole, Profile
 from consent_service.registry.tokens import digest
+from consent_service.stored import rows_changed
 
 
 class InvitationRow(Base):
@@ -114,7 +115,7 @@ def use(session: Session, invitation_id: str, now: dt.datetime) -> bool:
         InvitationRow.valid_until > now,
     )
     taken = session.execute(update(InvitationRow).where(*left).values(uses_left=InvitationRow.uses_left - 1))
-    return bool(taken.rowcount)  # type: ignore[attr-defined]
+    return bool(rows_changed(taken))
 
 
 def withdraw(session: Session, invitation_id: str) -> bool:
@@ -122,4 +123,4 @@ def withdraw(session: Session, invitation_id: str) -> bool:
     gone = session.execute(
         update(InvitationRow).where(InvitationRow.invitation_id == invitation_id).values(uses_left=0)
     )
-    return bool(gone.rowcount)  # type: ignore[attr-defined]
+    return bool(rows_changed(gone))

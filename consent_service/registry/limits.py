@@ -19,6 +19,7 @@ from consent_service.db import Base, Instant
 from consent_service.errors import ServiceError, said
 from consent_service.prepared import Prepared
 from consent_service.registry.tokens import digest
+from consent_service.stored import rows_changed
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -83,7 +84,7 @@ def count(session: Session, name: str, limit: Limit, now: dt.datetime) -> None:
         .values(count=TriesRow.count + 1)
         .execution_options(synchronize_session=False)
     )
-    if session.execute(more).rowcount:  # type: ignore[attr-defined]
+    if rows_changed(session.execute(more)):
         return
     try:
         with session.begin_nested():

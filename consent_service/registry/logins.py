@@ -19,6 +19,7 @@ from consent_service.db import Base, Instant
 from consent_service.prepared import Prepared
 from consent_service.registry import tokens
 from consent_service.registry.login_rules import OFFLINE, ORGANISATIONS, Asked, Remembered, SignedIn
+from consent_service.stored import rows_changed
 
 OPEN_FOR = dt.timedelta(hours=1)
 KEPT = dt.timedelta(days=1)
@@ -221,4 +222,4 @@ def _answer(session: Session, row: LoginRow, status: LoginStatus, now: dt.dateti
         .values(status=status, answered_at=now, **values)
     )
     session.expire(row)
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return bool(rows_changed(changed))

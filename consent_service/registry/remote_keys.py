@@ -30,6 +30,7 @@ from consent_service.errors import ServiceError
 from consent_service.outgoing import Answer, Outgoing, Unanswered
 from consent_service.registry import client_keys
 from consent_service.registry.model import Client
+from consent_service.stored import rows_changed
 
 SHORTEST, USUAL, LONGEST = dt.timedelta(minutes=1), dt.timedelta(minutes=10), dt.timedelta(hours=1)
 """How long keys are taken as they are: what ``max-age`` says, between the bounds; without it, the middle."""
@@ -157,7 +158,7 @@ def _turn(session: Session, uri: str, now: dt.datetime) -> bool:
     """Whether this caller asks, by one conditional UPDATE, or INSERT where the address is new."""
     earlier = RemoteKeysRow.uri == uri, RemoteKeysRow.asked_at <= now - PAUSE
     taken = session.execute(update(RemoteKeysRow).where(*earlier).values(asked_at=now))
-    if taken.rowcount:  # type: ignore[attr-defined]
+    if rows_changed(taken):
         return True
     try:
         with session.begin_nested():

@@ -19,6 +19,7 @@ from consent_service.ledger.model import Kind
 from consent_service.registry import identifiers
 from consent_service.registry.model import ClientRole
 from consent_service.registry.store import ClientRow, ServedRow
+from consent_service.stored import rows_changed
 
 
 def serve(session: Session, client_id: str, owners: Sequence[str], now: dt.datetime) -> list[str]:
@@ -65,7 +66,7 @@ def serve_everybody(session: Session, client_id: str, now: dt.datetime) -> None:
     ledger.hold(session, registry="changes")
     _check_holder(session, client_id)
     lifted = session.execute(delete(ServedRow).where(ServedRow.client_id == client_id))
-    if lifted.rowcount == 0:  # type: ignore[attr-defined]
+    if rows_changed(lifted) == 0:
         raise ServiceError("not_limited", f"{client_id} may ask about every owner already", status=409)
     kind = Kind.HOLDER_SERVES_EVERYBODY
     ledger.append(session, kind, {"client_id": client_id}, now=now, client_id=client_id)

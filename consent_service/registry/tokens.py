@@ -20,7 +20,7 @@ from consent_service.ledger import append as ledger
 from consent_service.prepared import Prepared
 from consent_service.registry.status import Place
 from consent_service.registry.store import TokenRow
-from consent_service.stored import document, insert_once, moment
+from consent_service.stored import document, insert_once, moment, rows_changed
 
 TokenKind = Literal["access_token", "refresh_token"]
 _TABLE = TokenRow.__table__
@@ -140,7 +140,7 @@ def use(session: Session, token: Token, now: dt.datetime) -> bool:
     """Use a token up that counts once, in one conditional UPDATE; False when it was used before."""
     this = TokenRow.token_hash == token.token_hash, TokenRow.revoked_at.is_(None)
     changed = session.execute(update(TokenRow).where(*this).values(revoked_at=now))
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return bool(rows_changed(changed))
 
 
 def revoke(session: Session, token: Token, now: dt.datetime) -> None:

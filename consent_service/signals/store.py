@@ -13,6 +13,7 @@ from consent_service.db import Base, Instant
 from consent_service.sealing import Seal
 from consent_service.signals import subjects
 from consent_service.signals.model import Delivery, Method, Status, Stream, Subject, Wanted
+from consent_service.stored import rows_changed
 
 USE = "stream-authorization"
 KEPT = dt.timedelta(days=7)  # that an event waits for a receiver
@@ -145,7 +146,7 @@ def may_verify(session: Session, stream: Stream, now: dt.datetime, interval: dt.
         )
         .values(verified_at=now)
     )
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+    return bool(rows_changed(done))
 
 
 def keep(
@@ -175,7 +176,7 @@ def forget(session: Session, stream: Stream, jtis: Iterable[str] | None = None) 
     query = delete(SignalRow).where(SignalRow.stream_id == stream.stream_id)
     if jtis is not None:
         query = query.where(SignalRow.jti.in_(list(jtis)))
-    return session.execute(query).rowcount  # type: ignore[attr-defined, no-any-return]
+    return rows_changed(session.execute(query))
 
 
 def take_all(session: Session, stream: Stream) -> list[dict[str, Any]]:

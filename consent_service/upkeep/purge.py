@@ -18,9 +18,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from consent_service import outbox
 from consent_service.db import Base, writing_to
 from consent_service.grants import service
-from consent_service.grants.model import SINCE_EVER, Status
+from consent_service.grants.model import Status
 from consent_service.grants.offers import OfferRow
 from consent_service.grants.store import GrantRow, ReadsRow, RequestRow
+from consent_service.grants.windows import SINCE_EVER
 from consent_service.ledger.append import hold, of_request
 from consent_service.oauth.store import AuthorizationRow
 from consent_service.outbox import DeliveryRow
@@ -37,6 +38,7 @@ from consent_service.registry.store import TokenRow
 from consent_service.registry.used import UsedRow
 from consent_service.signals import store as signals
 from consent_service.signals.store import SignalRow
+from consent_service.stored import rows_changed
 from consent_service.web.session import SessionRow
 
 AIM = 0.05
@@ -189,4 +191,4 @@ def take(session: Session, ended: Ended, now: dt.datetime, most: int) -> int:
         else place.in_(oldest)
     )
     done = session.execute(delete(ended.table).where(chosen).execution_options(synchronize_session=False))
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    return rows_changed(done)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from consent_service.db import Base, Instant
+from consent_service.stored import rows_changed
 
 
 class JobRow(Base):
@@ -36,7 +37,7 @@ def take(session: Session, job: str, now: dt.datetime, lease: dt.timedelta) -> b
     taken = session.execute(
         update(JobRow).where(JobRow.job == job, JobRow.due_at <= now).values(due_at=now + lease)
     )
-    if taken.rowcount:  # type: ignore[attr-defined]
+    if rows_changed(taken):
         return True
     if session.scalar(select(JobRow.due_at).where(JobRow.job == job)) is not None:
         return False

@@ -22,3 +22,12 @@ def look(page: Page, name: str) -> None:
         assert not wide, f"{name} scrolls sideways at {size} width"
     found = Axe().run(page).response["violations"]
     assert not found, [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
+def to_request(page: Page, demo: dict[str, str], person: str) -> None:
+    """From the bank to the page on which a person answers, signed in by the eID and without a passkey."""
+    page.goto(demo["bank"])
+    page.click("#apply")
+    page.click("#sign-in-eid")
+    page.click(f'button[name=person][value="{person}"]')
+    page.click("#skip-passkey")

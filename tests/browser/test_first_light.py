@@ -11,7 +11,7 @@ import time
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.shots import SHOTS, look
+from tests.browser.shots import SHOTS, look, to_request
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -133,11 +133,7 @@ def test_decline_and_a_request_that_is_no_longer_open(demo: dict[str, str], chro
         locale="en-GB", java_script_enabled=False
     )  # all of it works without scripts
     page = context.new_page()
-    page.goto(demo["bank"])
-    page.click("#apply")
-    page.click("#sign-in-eid")
-    page.click('button[name=person][value="odd"]')
-    page.click("#skip-passkey")
+    to_request(page, demo, "odd")
     waiting = page.url
     page.uncheck("input[name=datatypes] >> nth=0")
     page.uncheck("input[name=datatypes] >> nth=1")
@@ -157,11 +153,7 @@ def test_decline_and_a_request_that_is_no_longer_open(demo: dict[str, str], chro
 def test_somebody_else_s_request_is_refused(demo: dict[str, str], chromium: Browser) -> None:
     context = chromium.new_context(locale="en-GB")
     page = context.new_page()
-    page.goto(demo["bank"])
-    page.click("#apply")
-    page.click("#sign-in-eid")
-    page.click('button[name=person][value="elsa"]')
-    page.click("#skip-passkey")
+    to_request(page, demo, "elsa")
     expect(page.locator("main")).to_contain_text("can't act for this business")
     assert page.locator("#approve").count() == 0
     page.goto(demo["service"])

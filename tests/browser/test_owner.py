@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.shots import look
+from tests.browser.shots import look, to_request
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -13,11 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 def test_change_pause_and_take_everything_back(demo: dict[str, str], chromium: Browser) -> None:
     context = chromium.new_context(locale="en-GB")
     page = context.new_page()
-    page.goto(demo["bank"])
-    page.click("#apply")
-    page.click("#sign-in-eid")
-    page.click('button[name=person][value="odd"]')
-    page.click("#skip-passkey")
+    to_request(page, demo, "odd")
     page.click("summary")
     look(page, "request-dates")
     page.click("#approve")

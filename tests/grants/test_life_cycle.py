@@ -24,9 +24,8 @@ from consent_service.grants.model import (
     most_in,
     terms_from_json,
     terms_to_json,
-    window_end,
-    window_start,
 )
+from consent_service.grants.windows import window_end, window_start
 
 UNTIL = dt.datetime(2027, 1, 31, tzinfo=dt.UTC)
 ASKED = Terms(

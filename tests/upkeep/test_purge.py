@@ -14,8 +14,9 @@ from sqlalchemy import Engine, create_engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from consent_service.db import db, writing, writing_to
-from consent_service.grants.model import SINCE_EVER, Status
+from consent_service.grants.model import Status
 from consent_service.grants.store import ReadsRow, RequestRow
+from consent_service.grants.windows import SINCE_EVER
 from consent_service.ledger import store as ledger
 from consent_service.ledger.model import Kind
 from consent_service.oauth.store import AuthorizationRow
